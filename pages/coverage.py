@@ -2,73 +2,25 @@
 
 from __future__ import annotations
 
-from itertools import dropwhile
-
 import streamlit as st
 
-from app.charts import coverage_by_night, funnel_chart
-from app.components import tables, widgets
-from app.panels import comparison, repair_buttons, row_panels
+from app.charts import funnel_chart
+from app.components import widgets
+from app.panels import comparison, coverage_history, repair_buttons, row_panels
 from app.state import reads, session
 from services.core.clock import eastern_day
 from services.core.result import Health, worst
 from services.judgement.statement import Statement, Subject
-from services.nights.coverage import CoverageHistory, funnel
+from services.nights.coverage import funnel
 from services.nights.missing_players import list_missing_players
 from services.nights.player_stages import NightStatus
 from services.nights.row_counts import count_rows
-from services.policy.coverage_thresholds import threshold_lines
-
-DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "with_odds"}
-
-COLUMN_CONFIG = {label: tables.percent_column() for label in ("% of eligible", "% of context", "% of odds")}
-COLUMN_CONFIG["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cached_clients(), session.game_date()
 settings = cloud.settings
+wait_for_deploys = reads.deploys.fetch_async(cloud)
 show_comparison = comparison.start(cloud, game_date)
 facts, judgement = reads.judgement(cloud, game_date)
-
-
-def render_history(history: CoverageHistory) -> None:
-    """One bar per game date, coloured by its health, and all its figures in a table."""
-    days = tuple(dropwhile(lambda day: not day.games, history.days))  # before the first game nothing is stored
-    dates_text = f", {days[0].game_date:%-d %b}–{days[-1].game_date:%-d %b}" if days else ""
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="history heading"
-    ):
-        st.subheader(f"Coverage by game date{dates_text}", anchor=False, width="content")
-        population = widgets.segmented_choice("Denominator", list(DENOMINATORS), "coverage_share")
-    coverage_by_night.render(
-        days, DENOMINATORS[population], population, threshold_lines(settings) if population == "eligible" else ()
-    )
-    tables.data_grid(
-        [
-            {
-                "game date": day.game_date,
-                "state": day.state,
-                "games": day.games,
-                "with odds": day.with_odds,
-                "matched via alias": day.resolution_counts and day.resolution_counts.by_alias,
-                "unmatched names": day.resolution_counts and day.resolution_counts.unresolved,
-                "in context": day.in_context,
-                "eligible": day.eligible,
-                "active": day.active,
-                "% of eligible": coverage_by_night.coverage_pct(day, "eligible"),
-                "% of context": coverage_by_night.coverage_pct(day, "in_context"),
-                "% of odds": coverage_by_night.coverage_pct(day, "with_odds"),
-                "rows": day.active_rows,
-                **{system: players for system, players, _ in day.by_system},
-            }
-            for day in reversed(days)
-        ],
-        name="coverage",
-        alt="Coverage by game date",
-        empty="No game dates in this range.",
-        **COLUMN_CONFIG,
-        height_rows=8,
-    )
-    widgets.source_footer(history.sources)
 
 
 def headline(players: Statement) -> str:
@@ -92,7 +44,7 @@ def render_night(night: NightStatus) -> None:
     with button_col:
         repair_buttons.night_buttons(night, counts)
         if show_comparison is None:
-            comparison.link(facts)
+            comparison.button(facts)
     comparison.render_notice(game_date)
     if show_comparison is not None:
         show_comparison(facts, judgement)
@@ -115,4 +67,4 @@ if night is not None:
     render_night(night)
 history = widgets.value_or_notice(reads.recent_history(cloud, eastern_day(cloud.now())), "Coverage history")
 if history is not None:
-    render_history(history)
+    coverage_history.render(cloud, history, wait_for_deploys)

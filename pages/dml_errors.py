@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.charts import dml_chart
 from app.components import tables, widgets
+from app.panels import dml_queue
 from app.state import reads, session
 from services.core.clock import format_eastern, night_window
 from services.judgement.statement import Subject
@@ -74,6 +75,7 @@ def render(report: DmlReport) -> None:
     widgets.verdict(judged.health, f"{judged.sentence[0].upper()}{judged.sentence[1:]}", [scope], facts.outdated)
     metrics(report)
     widgets.render_problems(report.problems)
+    dml_queue.render(report, cloud.now())
     if report.attempts:
         chart(report)
         tables.text_table(

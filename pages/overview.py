@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.actions import action_feed
 from app.charts import figure_tiles, funnel_chart, night_timeline
 from app.components import widgets
-from app.panels import attention_list, batch_page, comparison, incident_header, run_panels
+from app.panels import attention_list, batch_page, comparison, incident_header, notes_panel, run_panels
 from app.state import reads, session
 from services.judgement.judge import judge_night
 from services.judgement.statement import Subject
@@ -17,7 +16,6 @@ from services.nights.player_stages import NightStatus
 from services.reports.figures import build_figures
 from services.reports.incident import build_incident
 from services.reports.overview import platform_signals
-from services.runs.active_run import ActiveRun, find_active_run
 
 cloud, game_date = session.cached_clients(), session.game_date()
 facts, platform = reads.read_overview(cloud, game_date)
@@ -25,18 +23,10 @@ judgement = judge_night(facts, cloud.settings)
 signals = platform_signals(platform.staging, platform.capacities, platform.schedule)
 
 
-def active_run() -> ActiveRun | None:
-    """The run of this date that is under way, also while its outcome is being verified."""
-    log = action_feed.fetch_log().value
-    actions, handles = log.actions if log else (), action_feed.session_handles().values()
-    is_read = facts.night.value is not None and facts.usual.value is not None
-    return find_active_run(game_date, facts.batches.value, actions, handles, cloud.now(), is_read)
-
-
 def render_head() -> None:
     """A run under way, or else the state of the night."""
-    if (run := active_run()) is not None:
-        run_panels.run_card(run, judgement.get(Subject.PLAYERS).text, judgement.health, find_run=active_run)
+    if (run := run_panels.find_run(facts)) is not None:
+        run_panels.run_card(run, judgement.get(Subject.PLAYERS).text, judgement.health, facts)
         if facts.batches.value is not None:
             batch_page.follow_start(run, facts.batches.value)
     else:
@@ -64,5 +54,6 @@ with panels.cell(), st.container(border=True, key="card attention"):
     attention_list.render(judgement, signals)
 with st.container(border=True, key="card timeline"):
     night_timeline.render(game_date, facts.batches, facts.writes)
+    notes_panel.render(game_date)
 sources = (*judgement.sources, *platform.sources)
 widgets.source_footer(sources, session.log_link_params("Failed players"))

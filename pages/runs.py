@@ -9,12 +9,10 @@ from app.components import text_format, widgets
 from app.components.html_table import Cell, Column, Link, Mark, show_table
 from app.panels import batch_page, repair_buttons, run_panels
 from app.state import reads, session
-from services.actions.log_reader import ActionLog
 from services.batches.ids import read_batch_date
 from services.batches.reader import Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.judgement.statement import Subject
-from services.runs.active_run import ActiveRun, find_active_run
 
 BATCH_PARAM = "batch"  # the name in the URL: ?batch=…
 NO_BATCH_TEXT, UNKNOWN_TEXT = "No batch is recorded for this date", "Batch history unavailable"
@@ -63,17 +61,10 @@ def to_table_row(batch: Batch, newest: Batch | None) -> tuple[Cell, ...]:
     )
 
 
-def find_run(log: ActionLog | None = None) -> ActiveRun | None:
-    """The run of this date that is under way, by the log that was read or by a new one."""
-    log = log or action_feed.fetch_log().value
-    handles = action_feed.session_handles().values()
-    return find_active_run(game_date, facts.batches.value, log.actions if log else (), handles, cloud.now())
-
-
 def render(batches: Batches) -> None:
     judged = judgement.get(Subject.BATCH)
     if active_run is not None:
-        run_panels.run_card(active_run, judged.sentence, judged.health, find_run=find_run)
+        run_panels.run_card(active_run, judged.sentence, judged.health, facts)
     else:
         answer_col, button_col = widgets.answer_row()
         with answer_col:
@@ -108,7 +99,7 @@ def render_batch(batch_id: str, batches: Batches) -> None:
 
 batches = widgets.value_or_notice(facts.batches, "The batches")
 log = wait_for_log().value
-active_run = find_run(log)
+active_run = run_panels.find_run(facts, log)
 if batches is None:
     repair_buttons.run_buttons(facts, active_run)
 else:

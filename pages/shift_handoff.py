@@ -8,7 +8,7 @@ from app.actions import action_feed
 from app.components import widgets
 from app.state import reads, session
 from services.judgement.judge import judge_night
-from services.reports.handoff_note import render_markdown
+from services.reports.handoff_note import build_sections, render_head, render_markdown
 
 cloud, game_date = session.cached_clients(), session.game_date()
 inputs = reads.handoff_inputs(cloud, game_date, action_feed.fetch_log_async())
@@ -31,6 +31,12 @@ button_col.download_button(
 preview_tab, markdown_tab = st.tabs(["Preview", "Markdown"])
 with preview_tab.container(border=True):
     # The page's title is h1 and its headline h2; links stay in this tab.
-    preview = f"\n{note_markdown}".replace("\n## ", "\n#### ").replace("\n# ", "\n### ", 1)
-    st.markdown(preview.replace(f"]({cloud.settings.dashboard_url}/", "](/"))
+    own_links = f"]({cloud.settings.dashboard_url}/"
+    st.markdown(f"##{render_head(inputs, cloud.settings)}".replace(own_links, "](/"))
+    for section in build_sections(inputs, cloud.settings):
+        text = "\n".join(section.lines).replace(own_links, "](/")
+        if section.folded:
+            st.expander(section.heading).markdown(text)
+        else:
+            st.markdown(f"#### {section.heading}\n{text}")
 markdown_tab.code(note_markdown, language="markdown", wrap_lines=True)

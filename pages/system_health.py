@@ -32,21 +32,27 @@ def to_table_row(check: CheckResult) -> dict[str, object]:
 
 
 def render(report: ConnectionReport) -> None:
-    """The report: headline, failures first, then every check."""
+    """The report: headline, what failed with its fix, and on request what passed."""
     widgets.verdict(report.health, headline(report), [], list_outdated((reading,)))
     if repair_commands := {check.repair_command: check for check in report.results if check.repair_command}:
         with st.expander(f"Fix commands ({len(repair_commands)})", icon=":material/build:", expanded=True):
             text = "\n".join(f"# {check.subject}\n{command}" for command, check in repair_commands.items())
             st.code(text, language="bash", wrap_lines=True)
+    passed = [check for check in report.results if check.health is Health.OK]
+    failed = [check for check in report.results if check.health is not Health.OK]
     with st.container(key="connections"):
-        tables.text_table([to_table_row(check) for check in report.results], alt="Checks", empty="No checks.")
+        if failed:
+            tables.text_table([to_table_row(check) for check in failed], alt="Failed and unknown checks", empty="")
+        with st.expander(f"Passed checks ({len(passed)})"):
+            tables.text_table([to_table_row(check) for check in passed], alt="Passed checks", empty="No check passed.")
     widgets.source_footer(report.sources)
     widgets.render_query_cost()
 
 
-wait_for_jobs = reads.scheduled_jobs.fetch_async(cloud)
+wait_for_jobs, wait_for_services = reads.scheduled_jobs.fetch_async(cloud), reads.service_states.fetch_async(cloud)
 reading = reads.connection_checks(cloud)
 report = widgets.value_or_notice(reading, "Checks")
 if report is not None:
     render(report)
 plumbing_panels.scheduled_jobs(wait_for_jobs())
+plumbing_panels.services(wait_for_services())

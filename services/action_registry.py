@@ -18,6 +18,7 @@ from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
 from services.core.errors import InvalidInput
 from services.core.sources import ALL, Sources
+from services.notes.add import ADD_NOTE
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
@@ -55,6 +56,7 @@ ACTION_TYPES = {
         REOPEN,
         TEST_NOTIFICATION,
         TEST_ESCALATION,
+        ADD_NOTE,
         START_RUN,
         RESUME_BATCH,
         STOP_RUN,

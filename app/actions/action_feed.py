@@ -20,6 +20,8 @@ from services.runs.actions import START_RUN
 
 _LAST_FINISH_KEY = "last finish"  # when an action was last checked and finished by this session, and what came of it
 _HANDLES_KEY = "action handles"
+_ENDED_IDS_KEY = "ended actions"
+_HELD_ID_KEY = "held outcome"
 LOG_WINDOW = timedelta(days=7)
 ICON_BY_STATE = {
     ActionState.IN_PROGRESS: ":blue[:material/progress_activity:]",
@@ -61,6 +63,35 @@ def is_running(action: Action) -> bool:
 def session_handles() -> dict[str, ActionHandle]:
     stored: dict[str, ActionHandle] = st.session_state.setdefault(_HANDLES_KEY, {})
     return stored
+
+
+def notice_ends(log: ActionLog | None) -> bool:
+    """Read again what actions have changed that ended since this session looked last; whether there were any."""
+    if log is None:
+        return False
+    known: frozenset[str] | None = st.session_state.get(_ENDED_IDS_KEY)
+    ended = [action for action in log.actions if action.ended_at is not None]
+    st.session_state[_ENDED_IDS_KEY] = frozenset(action.action_id for action in ended)
+    new = [action for action in ended if known is not None and action.action_id not in known]
+    if new:
+        reads.forget_after(session.cached_clients(), *new)
+    return bool(new)
+
+
+def has_unnoticed_end(log: ActionLog | None) -> bool:
+    """Whether an action has ended of which the page may still show what was before."""
+    known: frozenset[str] | None = st.session_state.get(_ENDED_IDS_KEY)
+    return known is not None and any(a.ended_at and a.action_id not in known for a in (log.actions if log else ()))
+
+
+def hold_outcome(action_id: str) -> None:
+    """Say nothing of this action's outcome in this run of the page, which does not show yet what it changed; "" for none."""
+    st.session_state[_HELD_ID_KEY] = action_id
+
+
+def held_outcome() -> str:
+    """The action of which this run of the page says nothing yet."""
+    return str(st.session_state.pop(_HELD_ID_KEY, ""))
 
 
 def render_action_line(action: Action, now: datetime, place: str = "") -> None:

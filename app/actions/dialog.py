@@ -28,6 +28,7 @@ _REASON_KEY = "action reason"
 _PICKED_REASON_KEY = "action picked reason"
 _CONFIRMATION_KEY = "action typed"
 _ASKED_TO_CLOSE_KEY = "action asked to close"
+_DISMISSED_KEY = "action dismissed"
 _CLICKED_BUTTON_KEY = "clicked offer"
 _FORM_KEY = "open form"
 _TYPED_KEYS = (_REASON_KEY, _CONFIRMATION_KEY)
@@ -109,11 +110,12 @@ def render_dialog() -> None:
     """The dialog of the requested plan, if there is one. Called by main.py after the page, so that it survives every rerun."""
     # A click on a button that this run did not render again: its target is gone.
     st.session_state.pop(_CLICKED_BUTTON_KEY, None)
+    st.session_state.pop(_DISMISSED_KEY, None)
     if _FORM_KEY in st.session_state:
         st.session_state[_FORM_KEY]()
     elif (pending := st.session_state.get(_PENDING_KEY)) is not None:
         icon = ":material/play_circle:"
-        st.dialog(text_format.escape_markdown(pending.title), width=WIDTH_PX, icon=icon, on_dismiss=_ask_to_close)(
+        st.dialog(text_format.escape_markdown(pending.title), width=WIDTH_PX, icon=icon, on_dismiss=_on_dismissed)(
             _dialog_body
         )()
 
@@ -131,6 +133,12 @@ def close_form() -> None:
 def is_dialog_open() -> bool:
     """Whether a plan or a form is open or was requested by a click: no automatic rerun may interrupt it."""
     return any(key in st.session_state for key in (_PENDING_KEY, _CLICKED_BUTTON_KEY, _FORM_KEY))
+
+
+def _on_dismissed() -> None:
+    """The browser has closed the dialog; where something is typed in it, it is drawn again with the question."""
+    st.session_state[_DISMISSED_KEY] = True
+    _ask_to_close()
 
 
 def _ask_to_close() -> None:
@@ -156,7 +164,8 @@ def _replan() -> None:
 
 def _dialog_body() -> None:
     pending = st.session_state.get(_PENDING_KEY)
-    if pending is None:
+    # What was typed last can arrive together with the dismissal. Then only this fragment runs, and it cannot open a closed dialog.
+    if pending is None or _DISMISSED_KEY in st.session_state:
         st.rerun()
     head = st.empty()
     if pending.plan is None and pending.error is None:

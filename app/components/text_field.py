@@ -12,7 +12,15 @@ def over_limit(count: int, limit: int, unit: str = "characters") -> str:
 
 def limited_text_field(label: str, limit: int, key: str) -> tuple[str, str]:
     """What is typed, whole, and "" or the sentence that says why it is too long, which is shown under the field."""
-    text = st.text_input(label, key=key) or ""
+    return _counted(st.text_input(label, key=key) or "", limit)
+
+
+def limited_text_area(label: str, limit: int, key: str) -> tuple[str, str]:
+    """The same for a text of several lines."""
+    return _counted(st.text_area(label, key=key, height=160) or "", limit)
+
+
+def _counted(text: str, limit: int) -> tuple[str, str]:
     if problem := over_limit(len(text), limit):
         st.markdown(f":red[:material/error: {problem}]")
     return text, problem

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.actions import action_feed, dialog
 from app.components import text_format
-from app.state import reads, session
+from app.state import session
 from services.action_registry import find_undo
 from services.actions.background import ActionHandle
 from services.actions.log_reader import Action, ActionLog, ActionState
@@ -22,7 +22,6 @@ CARD_SHOWN_FOR = timedelta(seconds=8)  # as the stylesheet has it, which waits w
 NEWS_FOR = timedelta(seconds=30)  # how long after its end an outcome is news to a session that has not shown it
 KEPT_FOR = timedelta(minutes=2)  # how long the card is there for the pointer that has been in it since
 LISTED = 8
-_ENDED_IDS_KEY = "ended actions"
 _SHOWN_KEY = "shown outcomes"  # by id: on which page and when first
 
 
@@ -45,22 +44,20 @@ def render(
 
     With `dialog_open` only they refresh: a rerun of the whole page would close the dialog and lose what is typed.
     """
-    logged_actions = _actions(wait_for_log())
-    was_busy = action_feed.is_busy(logged_actions)
-    st.session_state[_ENDED_IDS_KEY] = _ended_ids(logged_actions)
+    log, held_id = wait_for_log().value, action_feed.held_outcome()
+    if action_feed.notice_ends(log) and not dialog_open:
+        st.rerun()  # before anything is said of them: the page shows what they changed together with their outcome
+    was_busy = action_feed.is_busy(_actions(log))
 
     @st.fragment(run_every="1.5s" if was_busy and not session.paused_since() else None, key="outcomes")
     def poll() -> None:
-        actions = _actions(action_feed.fetch_log())
-        needs_rerun = was_busy and not action_feed.is_busy(actions)
-        if _ended_ids(actions) != (known_ids := st.session_state[_ENDED_IDS_KEY]):
-            st.session_state[_ENDED_IDS_KEY], needs_rerun = _ended_ids(actions), True
-            newly_ended = (a for a in actions if a.ended_at is not None and a.action_id not in known_ids)
-            reads.forget_after(session.cached_clients(), *newly_ended)
-        if needs_rerun and not dialog_open:
+        log = action_feed.fetch_log().value
+        actions = _actions(log)
+        has_ended = action_feed.notice_ends(log) or (was_busy and not action_feed.is_busy(actions))
+        if has_ended and not dialog_open:
             st.rerun()
         _render_bell(actions)
-        _render_cards(actions, page_title)
+        _render_cards([action for action in actions if action.action_id != held_id], page_title)
         if dialog.is_dialog_open() and not dialog_open:  # a button of these was pressed: its plan is drawn by the page
             st.rerun()
 
@@ -68,12 +65,8 @@ def render(
         poll()
 
 
-def _actions(result: Result[ActionLog]) -> Sequence[Action]:
-    return result.value.actions if result.value else ()
-
-
-def _ended_ids(actions: Iterable[Action]) -> frozenset[str]:
-    return frozenset(action.action_id for action in actions if action.ended_at is not None)
+def _actions(log: ActionLog | None) -> Sequence[Action]:
+    return log.actions if log else ()
 
 
 def _starting_handles(actions: Iterable[Action]) -> list[ActionHandle]:

@@ -26,6 +26,12 @@ class Entry(NamedTuple):
 NAVIGATION: Mapping[str, tuple[Entry, ...]] = {
     "": (Entry("overview", "Overview", "dark_mode", "Tonight's coverage, active issues and the recommended fix."),),
     "Investigate": (
+        Entry(
+            "pipeline",
+            "Pipeline",
+            "account_tree",
+            "The steps before and after the predictions: what is missing or late, and who owns it.",
+        ),
         Entry("coverage", "Coverage", "show_chart", "Prediction coverage by game date and pipeline stage."),
         Entry(
             "missing_players",

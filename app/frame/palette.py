@@ -129,11 +129,7 @@ def _dates(clients: Clients, _day: date) -> Iterator[Target]:
 def _players(clients: Clients, day: date) -> Iterator[Target]:
     night = reads.night.peek(clients, day)
     for player in sorted(night.players if night else (), key=lambda player: player.player_name):
-        label = f"Player: {player.player_name}, {player.team}"
-        if "Player" in ENTRIES:
-            yield Target(label, "Player", {"player": player.player_lookup})
-        elif player.eligible and not player.active_rows:
-            yield Target(label, "Missing players", {"missing_find": player.player_lookup})
+        yield Target(f"Player: {player.player_name}, {player.team}", "Player", {"player": player.player_lookup})
 
 
 def _batches(clients: Clients, day: date) -> Iterator[Target]:

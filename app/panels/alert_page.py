@@ -9,12 +9,14 @@ import streamlit as st
 
 from app.components import tables, text_format, widgets
 from app.components.facts import fact_list
-from app.panels import alert_cards
+from app.panels import alert_cards, notes_panel
 from app.state import session
 from services.alerts.alert_log import WATCHDOG, Alert, EventType
 from services.alerts.deliveries import CLAIM_EVENTS, delivery_records
 from services.alerts.rules import get_rule
+from services.core.clock import to_game_date
 from services.core.result import Health, Problem
+from services.notes.note import About
 
 _RESULTS = {True: "delivered", False: "failed", None: "not confirmed"}
 
@@ -49,6 +51,7 @@ def render(alert: Alert | None, now: datetime, outdated: Sequence[Problem]) -> N
         alert_cards.evidence_links(alert)
     if command := next((result["command"] for result in alert.rule_results if result.get("command")), ""):
         st.code(command, language="bash", wrap_lines=True)
+    notes_panel.render(alert.game_date or to_game_date(alert.since), About.ALERT, alert.alert_id)
     st.subheader("Notifications", anchor=False)
     tables.text_table(notification_rows(alert), alt="Notifications, newest first", empty="No notification sent.")
     st.subheader("Event history", anchor=False)

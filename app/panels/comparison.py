@@ -27,20 +27,28 @@ from services.reports.night_comparison import (
 )
 
 COMPARE_PARAM = "compare"  # the name in the URL
+_ICON = ":material/compare_arrows:"
 _NOTICE_KEY = "compare notice"  # why no other date is shown, and beside which one
 _CAPACITY_TEXT = "Worker capacity is that of the revisions deployed; a limit of the whole service may be lower."
 
 
+def button(facts: NightFacts) -> None:
+    """Shows the chosen date beside the last one before it that had games, on this page."""
+    if (before := _night_before(facts)) is not None:
+        label = f"Compare with {format_short_day(before)}"
+        st.button(label, icon=_ICON, type="tertiary", key="compare", on_click=_open, args=(before,))
+
+
 def link(facts: NightFacts) -> None:
-    """Leads to the chosen date beside the last one before it that had games."""
-    before = find_night_before(facts.usual.value.days if facts.usual.value else (), facts.game_date)
-    if before is not None:
-        st.page_link(
-            "../pages/coverage.py",
-            label=f"Compare with {format_short_day(before)}",
-            icon=":material/compare_arrows:",
-            query_params={**session.link_params(), COMPARE_PARAM: before.isoformat()},
-        )
+    """Leads there from another page."""
+    if (before := _night_before(facts)) is not None:
+        params = {**session.link_params(), COMPARE_PARAM: before.isoformat()}
+        label = f"Compare with {format_short_day(before)}"
+        st.page_link("../pages/coverage.py", label=label, icon=_ICON, query_params=params)
+
+
+def _night_before(facts: NightFacts) -> date | None:
+    return find_night_before(facts.usual.value.days if facts.usual.value else (), facts.game_date)
 
 
 def start(clients: Clients, game_date: date) -> Callable[[NightFacts, NightJudgement], None] | None:
@@ -107,7 +115,7 @@ def _render(clients: Clients, comparison: NightComparison) -> None:
 
 def _render_picker(clients: Clients, other: date) -> None:
     key, first = f"compare with {other}", reads.first_night.peek(clients)
-    with st.container(width=128):
+    with st.container(width=144, key="compare date"):
         st.date_input(
             "Compare with",
             value=other,
@@ -126,7 +134,11 @@ def _close() -> None:
 
 
 def _on_picked(key: str) -> None:
-    st.query_params[COMPARE_PARAM] = st.session_state[key].isoformat()
+    _open(st.session_state[key])
+
+
+def _open(other: date) -> None:
+    st.query_params[COMPARE_PARAM] = other.isoformat()
 
 
 def _to_row(figure: ComparedFigure) -> tuple[Cell, ...]:

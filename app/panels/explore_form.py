@@ -69,7 +69,7 @@ def _choose_dates(tonight: date) -> tuple[date, date]:
         bind="query-params",
         width=130,
     )
-    last = st.date_input("To", tonight, max_value=tonight, key="to", bind="query-params", width=130)
+    last = st.date_input("To", tonight, max_value=tonight, key="to", bind="query-params", width=170)
     return first, last
 
 

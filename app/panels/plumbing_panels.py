@@ -6,10 +6,12 @@ import streamlit as st
 
 from app.actions import dialog
 from app.components import text_format, widgets
+from app.components.facts import fact_list
 from app.components.html_table import Cell, Column, Mark, show_table
 from services.core.result import Result
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.plumbing.scheduled_jobs import JobReport, JobStatus
+from services.plumbing.service_state import ServiceReport, ServiceState
 from services.telemetry.scheduler import ScheduledJob
 
 MAX_ROWS_WITH_BUTTONS = 5
@@ -21,6 +23,57 @@ _JOB_COLUMNS = (
     Column("Next run"),
     Column("Owner", minor=True),
 )
+
+
+_SERVICE_COLUMNS = (
+    Column("Service"),
+    Column("Status", grows=True),
+    Column("Revision"),
+    Column("Commit"),
+    Column("Traffic", minor=True),
+    Column("Variables", minor=True),
+    Column("Deployed", minor=True),
+    Column("By", minor=True),
+)
+
+
+def services(reading: Result[ServiceReport]) -> None:
+    """Each service that the predictions run on as it really is, the ones that differ from the manifest first."""
+    st.subheader("Services", anchor=False)
+    report = widgets.value_or_notice(reading, "Services")
+    if report is None:
+        return
+    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
+    widgets.render_problems(report.problems)
+    show_table(_SERVICE_COLUMNS, [_service_row(service) for service in report.services], "Services", "None was read.")
+    with st.expander("Image, account and environment"):
+        for service in report.services:
+            fact_list(_service_facts(service))
+    widgets.source_footer((report.source,))
+
+
+def _service_row(service: ServiceState) -> tuple[Cell, ...]:
+    return (
+        service.name,
+        Mark("; ".join(service.problems) or "as declared", service.health),
+        service.revision or None,
+        service.commit[:12] or "unknown",
+        "latest revision" if service.traffic.follows_latest else f"pinned: {service.traffic}",
+        f"{service.variables_present} of {service.variables_declared}",
+        text_format.format_day_time(service.deployed_at),
+        service.deployed_by or "unknown",
+    )
+
+
+def _service_facts(service: ServiceState) -> dict[str, str]:
+    return {
+        "service": service.name,
+        "image": service.image or "unknown",
+        "service account": service.service_account or "not set",
+        "traffic": str(service.traffic) or "none",
+        "variables changed by the last deploy": ", ".join(service.changed) or "none",
+        "owner": service.owner,
+    }
 
 
 def scheduled_jobs(reading: Result[JobReport]) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import escape
 
 import streamlit as st
 
-from app.actions import dialog
+from app.actions import action_feed, dialog
 from app.charts.html_parts import head_html, percent, section_html
 from app.components import text_format, widgets
 from app.components.html_table import Column, Mark, show_table
 from app.state import reads, session
+from services.actions.log_reader import ActionLog
 from services.batches.reader import Batch
-from services.batches.state import IN_PROGRESS_STATES, BatchState
+from services.batches.state import IN_PROGRESS_STATES, STOPPABLE_STATES, BatchState
 from services.core.clock import format_eastern
 from services.core.result import Health
-from services.runs.active_run import ActiveRun
+from services.judgement.facts import NightFacts
+from services.runs.active_run import ActiveRun, find_active_run
 from services.runs.progress import RunProgress
 from services.runs.stop import STOP_RUN
 
@@ -24,44 +26,60 @@ _ENDED_STATES = set(BatchState) - IN_PROGRESS_STATES
 _STAGES_TO_COME = ("answered", "staged", "consolidated")
 
 
-def run_card(
-    run: ActiveRun,
-    text: str,
-    health: Health,
-    find_run: Callable[[], ActiveRun | None] = lambda: None,
-) -> None:
-    """The head of a page while a run is under way: its stages, rate and end, refreshed every two seconds.
+def find_run(facts: NightFacts, log: ActionLog | None = None) -> ActiveRun | None:
+    """The run of the date that is under way, by the log that was read or by a new one.
 
-    `text` and `health` are of the night meanwhile; a critical one keeps its word. `find_run` finds the batch of a run that is
+    One that has ended counts until the night is read anew; so long its outcome is held, and both are shown together.
+    """
+    log = log or action_feed.fetch_log().value
+    handles = action_feed.session_handles().values()
+    is_read = all(result.value is not None for result in (facts.night, facts.usual, facts.batches))
+    is_read = is_read and not action_feed.has_unnoticed_end(log)
+    actions = log.actions if log else ()
+    run = find_active_run(facts.game_date, facts.batches.value, actions, handles, session.now(), is_read)
+    action_feed.hold_outcome(run.settling_id if run is not None else "")
+    return run
+
+
+def run_card(run: ActiveRun, text: str, health: Health, facts: NightFacts | None = None) -> None:
+    """The head of a page while a run is under way: its stages, rate and end, and its buttons, refreshed every two seconds.
+
+    `text` and `health` are of the night meanwhile; a critical one keeps its word. By `facts` the batch is found of a run that is
     only requested, for which the whole page is drawn anew: it has other buttons.
     """
-    with st.container(key="incident-acc"):
-        _run_head(run, text, health, find_run)
-        with st.container(horizontal=True, gap="small", key="head actions"):
-            if run.stoppable:
-                dialog.action_button(STOP_RUN, "Stop", key=run.batch_id, batch_id=run.batch_id)
-            if run.batch_id:
-                query_params = {**session.link_params(), "batch": run.batch_id}
-                st.page_link(
-                    "../pages/runs.py", label="Open run", icon=":material/arrow_forward:", query_params=query_params
-                )
-            st.button("Re-run: running…", icon=":material/play_circle:", disabled=True, key="re-run while running")
+    had_dialog = dialog.is_dialog_open()
 
-
-def _run_head(run: ActiveRun, text: str, health: Health, find_run: Callable[[], ActiveRun | None]) -> None:
     @st.fragment(run_every=None if session.paused_since() else "2s", key="run progress")
     def refresh() -> None:
-        if not run.batch_id:
-            found = find_run()
-            if found is not None and found.batch_id and not dialog.is_dialog_open():
+        progress, no_progress = None, "Checking once more before it begins"
+        if run.batch_id:
+            result = reads.run_progress(session.cached_clients(), run.batch_id, run.started)
+            problem = result.problem.message if result.problem else "The coordinator does not report this batch."
+            progress, no_progress = result.value, f"Progress unknown: {problem}"
+        elif facts is not None and not dialog.is_dialog_open():
+            found = find_run(facts)
+            if found is not None and found.batch_id:
                 st.rerun()
-            st.html(run_html(run, None, "Checking once more before it begins", text, health))
-            return
-        result = reads.run_progress(session.cached_clients(), run.batch_id, run.started)
-        problem = result.problem.message if result.problem else "The coordinator does not report this batch."
-        st.html(run_html(run, result.value, f"Progress unknown: {problem}", text, health))
+        st.html(run_html(run, progress, no_progress, text, health))
+        with st.container(horizontal=True, gap="small", key="head actions"):
+            _run_buttons(run, progress)
+        if dialog.is_dialog_open() and not had_dialog:  # Stop was pressed: its plan is drawn by the page
+            st.rerun()
 
-    refresh()
+    with st.container(key="incident-acc"):
+        refresh()
+
+
+def _run_buttons(run: ActiveRun, progress: RunProgress | None) -> None:
+    if run.batch_id:
+        stoppable = run.stoppable if progress is None else progress.state in STOPPABLE_STATES
+        reason = "" if stoppable else "All players have been requested: there is nothing left to stop."
+        dialog.action_button(
+            STOP_RUN, "Stop", key=run.batch_id, help=reason, disabled=not stoppable, batch_id=run.batch_id
+        )
+        query_params = {**session.link_params(), "batch": run.batch_id}
+        st.page_link("../pages/runs.py", label="Open run", icon=":material/arrow_forward:", query_params=query_params)
+    st.button("Re-run: running…", icon=":material/play_circle:", disabled=True, key="re-run while running")
 
 
 def run_html(run: ActiveRun, progress: RunProgress | None, no_progress: str, text: str, health: Health) -> str:

@@ -52,8 +52,12 @@ from services.judgement.judge import NightJudgement, judge_night
 from services.nights.coverage import CoverageHistory, read_history
 from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
+from services.nights.player_history import PlayerHistory, read_player_history
 from services.nights.player_stages import NightStatus, read_night
+from services.notes.note import notes_window
+from services.phases.reader import NightPhases, read_phases
 from services.plumbing.scheduled_jobs import JobReport, read_job_report
+from services.plumbing.service_state import ServiceReport, read_service_report
 from services.reports.handoff_note import HandoffInputs
 from services.runs.batch_details import BatchDetails, read_batch_details
 from services.runs.progress import RunProgress, read_run_progress
@@ -105,6 +109,9 @@ night: CachedRead[NightStatus] = CachedRead(
 history: CachedRead[CoverageHistory] = CachedRead(
     "The coverage history", read_history, freshness.HISTORY_TTL_S, *_HISTORY
 )
+player_history: CachedRead[PlayerHistory] = CachedRead(
+    "The player's history", read_player_history, freshness.HISTORY_TTL_S, CONTEXT, PREDICTIONS
+)
 usual_nights: CachedRead[CoverageHistory] = CachedRead(
     "The coverage history", read_history, freshness.USUAL_NIGHTS_TTL_S, *_HISTORY
 )
@@ -126,6 +133,7 @@ deploys: CachedRead[DeployHistory] = CachedRead(
 first_night: CachedRead[date | None] = CachedRead(
     "The calendar", read_first_night, freshness.FIRST_NIGHT_TTL_S, CONTEXT
 )
+phases: CachedRead[NightPhases] = CachedRead("The pipeline's steps", read_phases, freshness.PHASES_TTL_S, *_HISTORY)
 batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, freshness.BATCHES_TTL_S, *_BATCHES)
 worker_capacity: CachedRead[WorkerCapacity] = CachedRead(
     "Cloud Run, the worker", read_worker_capacity, freshness.WORKER_CAPACITY_TTL_S, CLOUD_RUN
@@ -159,6 +167,9 @@ last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
 schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, freshness.SCHEDULE_TTL_S, SCHEDULER)
 scheduled_jobs: CachedRead[JobReport] = CachedRead(
     "Cloud Scheduler", read_job_report, freshness.SCHEDULE_TTL_S, SCHEDULER
+)
+service_states: CachedRead[ServiceReport] = CachedRead(
+    "Cloud Run, the services", read_service_report, freshness.DEPLOYS_TTL_S, CLOUD_RUN
 )
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 
@@ -235,6 +246,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     services, revisions = service_capacities.fetch_async(clients), deploys.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
+    notes = action_log.fetch_async(clients, *notes_window(game_date, clients.now()))
     read_facts = facts()
     return HandoffInputs(
         facts=read_facts,
@@ -245,6 +257,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
         alerts=alert_log(),
         action_log=wait_for_log(),
         schedule=jobs(),
+        notes=notes(),
     )
 
 

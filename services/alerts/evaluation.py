@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from services.alerts import batch_rules, data_rules, judgement_rules
+from services.alerts import batch_rules, data_rules, judgement_rules, plumbing_rules
 from services.alerts.alert_log import SECOND_CHANNEL
 from services.alerts.facts import Snapshot
 from services.alerts.findings import (
@@ -139,7 +139,8 @@ def _evaluate_platform(snapshot: Snapshot, settings: Settings, now: datetime) ->
     for name, outcome in (
         ("staging_orphans", _staging_orphans(snapshot, settings, now)),
         ("width", _capacity_drift(snapshot)),
-        ("schedule", _schedule(snapshot)),
+        ("schedule", plumbing_rules.schedule(snapshot)),
+        ("service_drift", plumbing_rules.service_drift(snapshot)),
         ("channel", _channel(snapshot)),
         *_second_channel(snapshot),
         ("unreadable", _sources_down(snapshot)),
@@ -177,13 +178,6 @@ def _capacity_drift(snapshot: Snapshot) -> Outcome:
     if not worker.actual.has_own_maximum:
         return Outcome(Health.CRITICAL, f"{worker.service} has no maximum of instances")
     return Outcome(Health.WARNING, worker.drift) if worker.drift and not worker.rolling_out else OK
-
-
-def _schedule(snapshot: Snapshot) -> Outcome:
-    schedule = snapshot.schedule.value
-    if schedule is None:
-        return NO_DATA
-    return Outcome(Health.CRITICAL, "; ".join(schedule.job_problems)) if schedule.job_problems else OK
 
 
 def _channel(snapshot: Snapshot) -> Outcome:

@@ -27,6 +27,9 @@ from services.judgement.facts import nights_before
 from services.nights.coverage import CoverageHistory, read_history
 from services.nights.night_writes import read_night_writes, read_writes_within
 from services.nights.player_stages import NightStatus, read_night
+from services.plumbing.manifest import read_declared_jobs
+from services.plumbing.scheduled_jobs import JobReport, compare_jobs
+from services.plumbing.service_state import ServiceReport, read_service_report
 from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport
@@ -95,12 +98,14 @@ class Snapshot:
     open_dates: Result[frozenset[date]]
     duplicates: Result[Mapping[date, int]]
     source_times: Result[tuple[SourceTime, ...]]
+    jobs: Result[JobReport]
+    services: Result[ServiceReport]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every source that could not be read, each once."""
         results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
-        results += [self.duplicates, self.source_times]
+        results += [self.duplicates, self.source_times, self.jobs, self.services]
         for n in self.nights:
             results += [n.night, n.batches, n.writes, n.night_writes, n.ledger, n.lines, n.usual]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
@@ -175,6 +180,7 @@ def read_snapshot(
         staging = pool.submit(fetch, clients, "The list of staging tables", lambda: _list_staging(clients))
         worker = pool.submit(fetch, clients, "Cloud Run", lambda: read_worker_capacity(clients))
         schedule = pool.submit(fetch, clients, "Cloud Scheduler", lambda: read_schedule(clients))
+        services = pool.submit(fetch, clients, "Cloud Run, the services", lambda: read_service_report(clients))
         duplicates = pool.submit(fetch, clients, "The predictions table", lambda: _count_duplicate_keys(cached_clients))
         source_times = pool.submit(fetch, clients, "Odds and context", lambda: read_source_times(cached_clients, today))
     return Snapshot(
@@ -186,7 +192,17 @@ def read_snapshot(
         open_dates,
         duplicates.result(),
         source_times.result(),
+        _compare_jobs(clients, schedule.result()),
+        services.result(),
     )
+
+
+def _compare_jobs(clients: Clients, schedule: Result[Schedule]) -> Result[JobReport]:
+    """The jobs beside the manifest, of the schedule that was read."""
+    actual = schedule.value
+    if actual is None:
+        return Result(None, schedule.problem)
+    return fetch(clients, "The job manifest", lambda: compare_jobs(read_declared_jobs(clients.settings), actual))
 
 
 def fetch(clients: Clients, source: str, read: Callable[[], T]) -> Result[T]:

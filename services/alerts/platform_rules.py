@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.alerts.rule import (
+    DESCRIBE_SERVICE_COMMAND,
     LIST_JOBS_COMMAND,
     SCALE_DOWN_COMMAND,
     Rule,
@@ -33,13 +34,25 @@ PLATFORM_RULES = (
     Rule(
         name="schedule",
         title="Scheduled job missing, paused or late",
-        source="Cloud Scheduler",
-        threshold="an expected job does not exist, is paused, failed at its last attempt, or is 10 min late",
+        source="Cloud Scheduler, and deploy/manifest/jobs.toml",
+        threshold="an expected job does not exist, is paused, failed at its last attempt, or is 10 min late; a warning for the"
+        " other jobs of the manifest, and for another schedule or target than declared",
         description="A deleted job fails silently.",
-        hint="Create, enable or fix the job.",
-        page="alerts",
+        hint="Resume it or run it now; a missing job is created by its owner.",
+        page="system_health",
         cause="schedule",
         command=LIST_JOBS_COMMAND,
+    ),
+    Rule(
+        name="service_drift",
+        title="Service not as declared",
+        source="Cloud Run, and deploy/manifest/services.toml",
+        threshold="a declared variable is gone or differs, the newest revision did not become ready, or traffic is pinned",
+        description="A deploy lost a variable, or does not serve: what the service writes may go nowhere.",
+        hint="Deploy it again with the variable, or move its traffic to the latest revision.",
+        page="system_health",
+        cause="services",
+        command=DESCRIBE_SERVICE_COMMAND,
     ),
     Rule(
         name="unreadable",

@@ -43,6 +43,7 @@ SCALE_DOWN_COMMAND = (
     f"gcloud run services update {{worker}} {EMERGENCY_CAPACITY_FLAGS} --region={{region}} --project={{project}}"
 )
 RERUN_COMMAND, RESUME_COMMAND = "{rerun}", "{resume}"
+DESCRIBE_SERVICE_COMMAND = "gcloud run services describe {worker} --region={region} --project={project}"
 LIST_JOBS_COMMAND = "gcloud scheduler jobs list --location={region} --project={project} | grep prediction"
 READ_LOGS_COMMAND = (
     "gcloud logging read 'resource.type=\"cloud_run_revision\"' --freshness=2d --limit=20 --project={project}"

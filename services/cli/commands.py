@@ -12,7 +12,7 @@ from services.action_registry import get_action_type
 from services.actions.executor import recover
 from services.actions.log_reader import read_action
 from services.auth.roles import Role, require_role
-from services.cli import name_reports, night_reports, platform_reports, record_reports, run_reports
+from services.cli import name_reports, night_reports, pipeline_report, platform_reports, record_reports, run_reports
 from services.cli.do import to_command
 from services.cli.identity import grant_hint
 from services.cli.options import DATE, as_option
@@ -114,11 +114,24 @@ def compare(terminal: Terminal, game_date: date, other_date: date) -> Report:
     return night_reports.compare_report(terminal.reading, game_date, terminal.game_date(other_date))
 
 
+@_reading("pipeline", dated=True)
+@click.option("--step", "name", default="", metavar="STEP", help="Only this step, with its last dates and its query.")
+def pipeline(terminal: Terminal, game_date: date, name: str) -> Report:
+    """The steps before and after the predictions: state, count, time, last error, owner and fix; and the runs behind them."""
+    return pipeline_report.pipeline_report(terminal.reading, game_date, name)
+
+
 @_reading("names", dated=True)
 @click.option("--nights", default=1, show_default=True, help="How many nights up to the date.")
 def names(terminal: Terminal, game_date: date, nights: int) -> Report:
     """Odds names that are not in context, and whom they mean."""
     return name_reports.names_report(terminal.reading, game_date, nights)
+
+
+@_reading("notes", dated=True)
+def notes(terminal: Terminal, game_date: date) -> Report:
+    """What was written about the night, its batches, players and alerts; `oncall do note` adds one."""
+    return record_reports.notes_report(terminal.reading, game_date)
 
 
 @_reading("handoff", dated=True)
@@ -150,6 +163,12 @@ def capacity(terminal: Terminal) -> Report:
 def deploys(terminal: Terminal) -> Report:
     """The revisions of worker and coordinator: when, by whom, with what capacity."""
     return platform_reports.deploys_report(terminal.reading)
+
+
+@_reading("services")
+def services(terminal: Terminal) -> Report:
+    """What each service really is: revision, image, commit, traffic, environment against the manifest, last deploy."""
+    return platform_reports.services_report(terminal.reading)
 
 
 @_reading("schedule")

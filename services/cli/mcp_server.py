@@ -18,7 +18,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
-from services.cli import night_reports, platform_reports, record_reports, run_reports
+from services.cli import night_reports, pipeline_report, platform_reports, record_reports, run_reports
 from services.cli.report import Report
 from services.cli.terminal import Terminal
 from services.core.errors import InvalidInput, OnCallError
@@ -97,6 +97,10 @@ class Readings:
         """Players with odds, in context, eligible and active of the nights up to a date."""
         return self._answer(lambda clients: night_reports.coverage_report(clients, self._night(game_date), nights))
 
+    def pipeline(self, game_date: str = "", step: str = "") -> dict[str, Any]:
+        """The steps before and after the predictions of a night: state, count, time, last error, owner, fix; `step` is one of them."""
+        return self._answer(lambda clients: pipeline_report.pipeline_report(clients, self._night(game_date), step))
+
     def staging_tables(self) -> dict[str, Any]:
         """Staging tables by batch, and the rows that are nowhere else."""
         return self._answer(lambda clients: platform_reports.staging_report(clients, with_tables=False))
@@ -124,6 +128,7 @@ def build_server(terminal: Terminal, limit: CallLimit) -> MCPServer[Any]:
         tools.batches,
         tools.verify_batch,
         tools.coverage,
+        tools.pipeline,
         tools.staging_tables,
         tools.alerts,
         tools.logs,

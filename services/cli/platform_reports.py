@@ -10,6 +10,7 @@ from services.doctor.examination import run_checks
 from services.doctor.first_step import find_first_step
 from services.gcp.clients import Clients
 from services.plumbing.scheduled_jobs import JobStatus, read_job_report
+from services.plumbing.service_state import read_service_report
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.policy.settings_table import GROUPS
 from services.scaling.capacity import ServiceCapacity, read_service_capacities
@@ -99,6 +100,31 @@ def _service_row(service: ServiceCapacity) -> dict[str, object]:
         "since": service.revision_since,
         "changed by": service.changed_by or None,
     }
+
+
+def services_report(clients: Clients) -> Report:
+    """Each declared service: serving revision, image, commit, traffic, account, last deploy, and its environment against the manifest."""
+    report = read_service_report(clients)
+    rows = tuple(
+        {
+            "service": service.name,
+            "health": service.health,
+            "revision": service.revision,
+            "commit": service.commit or "unknown",
+            "traffic": "latest revision" if service.traffic.follows_latest else f"pinned: {service.traffic}",
+            "variables": f"{service.variables_present} of {service.variables_declared} declared",
+            "last deploy changed": ", ".join(service.changed),
+            "deployed": service.deployed_at,
+            "by": service.deployed_by or None,
+            "problem": "; ".join(service.problems),
+            "owner": service.owner,
+            "service account": service.service_account or "not set",
+            "image": service.image or "unknown",
+        }
+        for service in report.services
+    )
+    table = Table("services", rows, "No service could be read.")
+    return Report("Services", report.health, report.headline, (), (table,), report.problems, (report.source,))
 
 
 def deploys_report(clients: Clients) -> Report:

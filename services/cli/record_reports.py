@@ -21,6 +21,7 @@ from services.gcp.concurrent_reads import concurrent_reads
 from services.judgement.judge import judge_night
 from services.nights.coverage import read_history
 from services.nights.night_writes import read_night_lines
+from services.notes.note import list_notes, notes_of_night, notes_window
 from services.reports.handoff_note import MAX_DAYS, HandoffInputs, render_markdown
 from services.scaling.capacity import read_service_capacities
 from services.scaling.deploys import read_deploy_history
@@ -118,6 +119,19 @@ def action_row(action: Action) -> Row:
     }
 
 
+def notes_report(clients: Clients, game_date: date) -> Report:
+    """What was written about a night, its batches, players and alerts; the newest first."""
+    log = read_action_log(clients, *notes_window(game_date, clients.now()))
+    notes = notes_of_night(list_notes(log.actions), game_date)
+    rows = tuple(
+        {"written": note.at, "by": note.by, "about": note.label, "note": note.text, "action": note.action_id}
+        for note in notes
+    )
+    table = Table("notes", rows, "No note was written about this night.")
+    headline = pluralize(len(notes), "note") if notes else "No note"
+    return Report(f"Notes, night of {game_date}", Health.OK, headline, (), (table,), (), (log.source,))
+
+
 def action_report(clients: Clients, action_id: str) -> Report:
     """One action: its record, its steps and its plan."""
     action = read_action(clients, action_id)
@@ -197,6 +211,8 @@ def handoff_report(clients: Clients, game_date: date) -> Report:
         history = pool.submit(fetch, clients, "The coverage history", lambda: read_history(clients, first, game_date))
         alerts = pool.submit(fetch, clients, "The alerts", lambda: read_alerts(clients))
         schedule = pool.submit(fetch, clients, "Cloud Scheduler", lambda: read_schedule(clients))
+        window = notes_window(game_date, now)
+        notes = pool.submit(fetch, clients, "The notes", lambda: read_action_log(clients, *window))
         facts = facts_read.result()
         start = run_window(game_date, facts.batches.value)[0]
         actions = pool.submit(
@@ -211,6 +227,7 @@ def handoff_report(clients: Clients, game_date: date) -> Report:
         alerts=alerts.result(),
         action_log=actions.result(),
         schedule=schedule.result(),
+        notes=notes.result(),
     )
     judgement = judge_night(facts, clients.settings)
     return Report(

@@ -11,6 +11,7 @@ from services.core.result import Health, worst
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.judgement.statement import Subject, list_problems, list_sources
+from services.nights.night_writes import describe_queue
 from services.runs.actions import read_batch
 from services.runs.progress import read_run_progress
 from services.runs.verification import read_run_verification
@@ -94,6 +95,18 @@ def writes_report(clients: Clients, game_date: date, with_attempts: bool) -> Rep
             "No write is known to be rejected." if report.rejected is None else "No write was rejected.",
         ),
     ]
+    if report.queue is not None:
+        queue: tuple[Row, ...] = tuple(
+            {
+                "job": attempt.job_id,
+                "state": "pending" if attempt.pending else "running",
+                "statement": attempt.statement,
+                "since": attempt.at,
+                "as": attempt.user,
+            }
+            for attempt in report.queue
+        )
+        tables.append(Table("queue", queue, f"No statement is outstanding: {describe_queue(report)}."))
     if with_attempts:
         attempts: tuple[Row, ...] = tuple(
             {

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,16 +13,17 @@ from services.actions.action_type import ActionType
 from services.actions.plan import Params
 from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
-from services.aliases.edits import Edit, EditKind, parse_lines, to_params
 from services.aliases.identities.merge import MERGE_IDENTITIES
 from services.aliases.identities.split import UNDO_MERGE
 from services.aliases.reject import REJECT_MATCH
 from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
+from services.cli.alias_arguments import alias_args, rejection_args
 from services.cli.options import DATE
 from services.core.clock import ET
 from services.core.errors import InvalidInput
 from services.gcp.clients import Clients
+from services.notes.add import ADD_NOTE, MAX_NOTE_LENGTH
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
@@ -38,7 +37,6 @@ from services.staging.restore_dropped import UNDO_DROP
 from services.staging.restore_duplicates import RESTORE_DUPLICATES
 
 Typed = Mapping[str, Any]  # what click has parsed, by parameter, and `reason`
-MAX_FILE_BYTES = 64 * 1024  # of a file of alias lines: 200 edits have 20 kB
 
 
 @dataclass(frozen=True)
@@ -125,46 +123,6 @@ def parse_revert_at(text: str, now: datetime) -> str:
     eastern = now.astimezone(ET)
     at = eastern.replace(hour=int(hour), minute=int(minute), second=0, microsecond=0)
     return (at if at > eastern else at + timedelta(days=1)).isoformat()
-
-
-def _alias_args(_clients: Clients, typed: Typed) -> Params:
-    edits = [Edit(EditKind.DEACTIVATE, *_parse_pair(text)) for text in typed["deactivate"]]
-    edits += _parse_additions("--add", "\n".join(",".join(_parse_pair(text)) for text in typed["add"]))
-    if typed["file"]:
-        edits += _parse_additions(typed["file"], _read_text(typed["file"]))
-    return to_params(edits)
-
-
-def _rejection_args(_clients: Clients, typed: Typed) -> Params:
-    return {**to_params([Edit(EditKind.DEACTIVATE, typed["alias"], typed["canonical"])]), "why": typed["reason"]}
-
-
-def _parse_additions(source: str, text: str) -> tuple[Edit, ...]:
-    """The additions of all lines; raises InvalidInput with the first line that is none."""
-    lines = parse_lines(text)
-    for number, problem in lines.problems.items():
-        raise InvalidInput(f"{source}, line {number}: {problem}", "Nothing was changed.")
-    return tuple(lines.edits.values())
-
-
-def _parse_pair(text: str) -> tuple[str, str]:
-    alias, _, canonical = (part.strip() for part in text.partition("="))
-    if not alias or not canonical:
-        raise InvalidInput(f"{text[:80]!r} is not ALIAS=CANONICAL.", "Write it as herbjones=herbertjones.")
-    return alias, canonical
-
-
-def _read_text(name: str) -> str:
-    """A file's text, of standard input for "-"; raises InvalidInput for what cannot be lines of names."""
-    try:
-        content = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if name == "-" else Path(name).read_bytes()
-        if len(content) > MAX_FILE_BYTES:
-            raise InvalidInput(f"{name} has more than {MAX_FILE_BYTES:,} bytes.", "Save the aliases in parts.")
-        return content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            f"{name} cannot be read as text: {error}.", "One alias,canonical a line, in UTF-8."
-        ) from None
 
 
 # --- the verbs --------------------------------------------------------------------------------------------------------
@@ -268,7 +226,7 @@ VERBS: Sequence[Verb] = (
             click.Option(["--deactivate"], multiple=True, metavar="ALIAS=CANONICAL", help="Deactivate; repeatable."),
             click.Option(["--file"], metavar="FILE", help="Lines alias,canonical to add; - for standard input."),
         ),
-        _alias_args,
+        alias_args,
     ),
     Verb(
         "reject-match",
@@ -276,7 +234,7 @@ VERBS: Sequence[Verb] = (
         "Record that two names are not one player, so that the match is not suggested again.",
         ("edits", "why"),
         (_argument("alias", "ALIAS"), _argument("canonical", "CANONICAL")),
-        _rejection_args,
+        rejection_args,
     ),
     _simple("undo-edit-aliases", UNDO_EDIT, "Undo saved alias edits, or a rejected match.", _ACTION),
     _simple(
@@ -296,6 +254,16 @@ VERBS: Sequence[Verb] = (
     ),
     _alert_verb("resolve", RESOLVE, "Resolve an alert."),
     _alert_verb("reopen", REOPEN, "Reopen an alert."),
+    _simple(
+        "note",
+        ADD_NOTE,
+        f"Add a note, of up to {MAX_NOTE_LENGTH:,} characters, about a night, batch, player or alert.",
+        _argument("text", "TEXT"),
+        click.Option(["--date", "game_date"], type=DATE, help="The night; with --player, of that night."),
+        click.Option(["--batch", "batch_id"], metavar="BATCH", help="About this batch."),
+        click.Option(["--player"], metavar="LOOKUP", help="About this player."),
+        click.Option(["--alert", "alert_id"], metavar="ALERT", help="About this alert."),
+    ),
     _simple("run-job", RUN_JOB, "Run a job of Cloud Scheduler now.", _JOB),
     _simple("pause-job", PAUSE_JOB, "Pause a job of Cloud Scheduler.", _JOB),
     _simple("resume-job", RESUME_JOB, "Resume a paused job of Cloud Scheduler.", _JOB),

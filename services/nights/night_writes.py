@@ -12,6 +12,7 @@ from services.core.errors import OnCallError
 from services.core.result import Health, Problem, Result, worst
 from services.gcp.clients import Clients
 from services.gcp.concurrent_reads import concurrent_reads
+from services.policy.dml_limits import MAX_QUEUED_DML, MAX_RUNNING_DML
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport, read_writes
 from services.telemetry.job_history import preload_job_history
@@ -48,6 +49,14 @@ def read_writes_within(
         return report
     health = worst((report.health, Health.UNKNOWN))
     return replace(report, health=health, problems=(*report.problems, *problems))
+
+
+def describe_queue(report: DmlReport) -> str:
+    """How many statements run and are queued now, of how many that may; "" where that is not known. Pure."""
+    if report.queue is None:
+        return ""
+    pending = sum(attempt.pending for attempt in report.queue)
+    return f"{len(report.queue) - pending} of {MAX_RUNNING_DML} running, {pending} of {MAX_QUEUED_DML} queued"
 
 
 def read_night_lines(clients: Clients, game_date: date, condition: str) -> LogLines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -34,6 +35,17 @@ class DeclaredJob(_Declared):
     time_zone: Text
     target: Text
     enabled: bool
+
+
+class DeclaredService(_Declared):
+    """A Cloud Run service and the variables that it must have: name → value, or "" where any will do."""
+
+    variables: Mapping[str, str]
+
+
+def read_declared_services(settings: Settings) -> tuple[DeclaredService, ...]:
+    """The services that should run; raises SettingsError for a manifest that cannot be read."""
+    return _read(Path(settings.manifest_dir or DEFAULT_DIR) / "services.toml", "service", DeclaredService)
 
 
 def read_declared_jobs(settings: Settings) -> tuple[DeclaredJob, ...]:

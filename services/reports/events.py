@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from textwrap import shorten
 from typing import TypeVar
 
 from services.actions.log_reader import ActionLog, ActionState
@@ -14,6 +15,7 @@ from services.alerts.rules import get_rule
 from services.batches.reader import Batches, run_window
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.result import Health, Result
+from services.notes.note import ADD_NOTE_NAME, list_notes
 from services.scaling.deploys import DeployHistory
 from services.telemetry.dml_jobs import DmlReport
 
@@ -27,6 +29,7 @@ BATCHES, REJECTED, SCALED, ALERTS, ACTIONS = LANES = (
     "Actions",
 )
 MINUTE = timedelta(minutes=1)
+MAX_LABEL = 40  # characters of a note beside its mark; the mark has it whole
 HEALTH_BY_ACTION_STATE = {
     ActionState.IN_PROGRESS: Health.NONE_EXPECTED,
     ActionState.DONE: Health.OK,
@@ -60,7 +63,7 @@ class Event:
     message: str = ""  # the mark's sentence, actor included
     health: Health = Health.NONE_EXPECTED
     count: int = 1  # rejected writes of that minute
-    kind: str = ""  # alert, notification, action, config change, batch, deploy
+    kind: str = ""  # alert, notification, action, note, config change, batch, deploy
     summary: str = ""  # the list's sentence, beside kind and actor
     page: str = ""  # in pages/, where it is shown in full
     params: Mapping[str, str] = field(default_factory=dict)  # of that page's address
@@ -95,15 +98,15 @@ def night_events(
         *_rejection_events(writes.value),
         *_deploy_events(deploys.value),
         *_alert_events(alerts.value),
-        *_action_events(action_log.value, now),
+        *_action_events(action_log.value, now, game_date),
     )
     in_window = [event for event in events if event.lane and event.at < end and (event.ended or event.at) >= start]
     problems = {
-        BATCHES: _problem_message(batches),
-        REJECTED: _problem_message(writes),
-        SCALED: _problem_message(deploys),
-        ALERTS: _problem_message(alerts),
-        ACTIONS: _problem_message(action_log),
+        BATCHES: problem_message(batches),
+        REJECTED: problem_message(writes),
+        SCALED: problem_message(deploys),
+        ALERTS: problem_message(alerts),
+        ACTIONS: problem_message(action_log),
     }
     unknown_lanes = {lane: problem for lane, problem in problems.items() if problem is not None}
     if writes.value and writes.value.rejected is None:
@@ -117,7 +120,7 @@ def night_events(
     return NightEvents(game_date, tuple(sorted(in_window, key=lambda event: event.at)), unknown_lanes)
 
 
-def _problem_message(result: Result[T]) -> str | None:
+def problem_message(result: Result[T]) -> str | None:
     """Why a source is unknown; None where it was read."""
     if result.value is not None:
         return None
@@ -248,10 +251,26 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
             )
 
 
-def _action_events(action_log: ActionLog | None, now: datetime) -> Iterator[Event]:
-    for action in action_log.actions if action_log else ():
-        if action.action_name.startswith("alerts."):
-            continue  # it is among the alert's own events
+def _action_events(action_log: ActionLog | None, now: datetime, game_date: date | None = None) -> Iterator[Event]:
+    """Actions, and notes: on the timeline of a night only those that are about it, or about no single night."""
+    actions = action_log.actions if action_log else ()
+    for note in list_notes(actions):
+        is_of_night = game_date is None or note.game_date in (None, game_date)
+        text = " ".join(note.text.split())
+        yield Event(
+            at=note.at,
+            actor=note.by,
+            lane=ACTIONS if is_of_night else "",
+            label=f"note · {shorten(text, MAX_LABEL, placeholder='…')}",
+            message=f"Note by {note.by}, {note.label}: {text}",
+            kind="note",
+            page="action_log",
+            params={"action": note.action_id},
+            summary=f"Note, {note.label}: {text}",
+        )
+    for action in actions:
+        if action.action_name.startswith(("alerts.", ADD_NOTE_NAME)):
+            continue  # it is among the alert's own events, or above
         is_scaling = action.action_name.startswith("scaling.")
         outcome_text = action.message if action.ended_at else "no result recorded yet"
         list_outcome_text = action.message if action.ended_at else "no result recorded"

@@ -1,17 +1,18 @@
-"""The shift handoff in Markdown: what is wrong and open first, each line with a link to its source. What could not be read is unknown."""
+"""The shift handoff in Markdown: cause, loss and what is open first, what was done folded below them, each line with a link to its source.
+
+What could not be read is unknown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
-from services.actions.log_reader import ActionLog
+from services.actions.log_reader import Action, ActionLog
 from services.alerts.alert_log import Alert, Alerts, AlertState
 from services.alerts.rules import get_rule
-from services.core.clock import format_eastern
 from services.core.commands import curl_command, gcloud_command
 from services.core.result import Health, Result
 from services.core.settings import Settings
@@ -20,8 +21,11 @@ from services.judgement.facts import NightFacts
 from services.judgement.judge import NightJudgement, judge_night
 from services.nights.balance import balance
 from services.nights.coverage import CoverageHistory, NightCoverage
+from services.notes.note import ADD_NOTE_NAME, About, list_notes
 from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS
-from services.reports.events import recent_events
+from services.reports.events import Event, recent_events
+from services.reports.incident import build_incident
+from services.reports.markdown import Links, format_time, unknown_note
 from services.scaling.capacity import ServiceCapacities
 from services.scaling.deploys import DeployHistory
 from services.telemetry.scheduler import Schedule
@@ -42,6 +46,7 @@ class HandoffInputs:
     alerts: Result[Alerts]
     action_log: Result[ActionLog]
     schedule: Result[Schedule]
+    notes: Result[ActionLog]  # the actions among which those are that wrote a note about the night
 
     @property
     def readings(self) -> tuple[Result[Any], ...]:
@@ -57,40 +62,59 @@ class HandoffInputs:
         return f"{sum(reading.ok for reading in self.readings)} of {len(self.readings)} sources"
 
 
-def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
-    """The note as Markdown, what is open first. Pure: the same inputs give the same text."""
-    links = _Links(settings.dashboard_url, inputs.facts.game_date)
-    parts = [
-        [
-            f"# On-call handoff – {inputs.facts.game_date}",
-            "",
-            *_judgement_lines(inputs.facts, judge_night(inputs.facts, settings)),
-            "",
-            f"Generated {_format_time(inputs.facts.now)} from {inputs.source_count} · {links.to('Open in dashboard', '')}",
-        ],
-        ["## Coverage", *_key_numbers(inputs, links)],
-        ["## Open alerts", *_open_alerts(inputs, links)],
-        ["## Next steps", *_next_steps(inputs, links)],
-        ["## Actions taken", *_actions(inputs, links)],
-        ["## Timeline", *_events(inputs, links)],
-        ["## Current settings", *_current_settings(inputs)],
-        ["## Coverage by date", *_coverage_history(inputs)],
-        ["## Commands", *_quick_commands(inputs, settings)],
-    ]
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
-
-
 @dataclass(frozen=True)
-class _Links:
-    """Links to the dashboard, where each line of the note has its source."""
+class Section:
+    """One part of the note: its heading and its lines. `folded`: it is opened by who wants to know."""
 
-    dashboard_url: str
-    game_date: date
+    heading: str
+    lines: tuple[str, ...]
+    folded: bool = False
 
-    def to(self, label: str, page: str, params: Mapping[str, str] | None = None) -> str:
-        """A link to a page of this game date, as Markdown."""
-        query = urlencode({"date": self.game_date.isoformat(), **(params or {})})
-        return f"[{escape_markdown(label)}]({self.dashboard_url}/{page}?{query})"
+    def to_markdown(self) -> str:
+        """The section under its heading; a folded one as the element that Markdown's readers fold."""
+        if not self.folded:
+            return "\n".join((f"## {self.heading}", *self.lines))
+        return "\n".join((f"<details><summary>{self.heading}</summary>", "", *self.lines, "", "</details>"))
+
+
+def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
+    """The note as Markdown. Pure: the same inputs give the same text."""
+    head = render_head(inputs, settings)
+    return "\n\n".join((head, *(part.to_markdown() for part in build_sections(inputs, settings)))) + "\n"
+
+
+def render_head(inputs: HandoffInputs, settings: Settings) -> str:
+    """The title and what every page says of the night, as Markdown."""
+    links = Links(settings.dashboard_url, inputs.facts.game_date)
+    lines = [
+        f"# On-call handoff – {inputs.facts.game_date}",
+        "",
+        *_judgement_lines(inputs.facts, judge_night(inputs.facts, settings)),
+        "",
+        f"Generated {format_time(inputs.facts.now)} from {inputs.source_count} · {links.to('Open in dashboard', '')}",
+    ]
+    return "\n".join(lines)
+
+
+def build_sections(inputs: HandoffInputs, settings: Settings) -> tuple[Section, ...]:
+    """The parts of the note below its head: cause and loss, what is open, notes, then what was done and how all stands."""
+    links = Links(settings.dashboard_url, inputs.facts.game_date)
+    actions, events = _list_actions(inputs), _list_events(inputs)
+    return (
+        Section("Cause and loss", (*_cause(inputs, settings, links), *_key_numbers(inputs, links))),
+        Section("Open alerts", tuple(_open_alerts(inputs, links))),
+        Section("Next steps", tuple(_next_steps(inputs, links))),
+        Section("Notes", tuple(_notes(inputs, links))),
+        Section(f"Actions taken: {_count_text(inputs.action_log, actions)}", tuple(_actions(inputs, links)), True),
+        Section(f"Timeline: {pluralize(len(events), 'event')}", tuple(_events(inputs, links)), True),
+        Section("Current settings", tuple(_current_settings(inputs))),
+        Section("Coverage by date", tuple(_coverage_history(inputs))),
+        Section("Commands", tuple(_quick_commands(inputs, settings))),
+    )
+
+
+def _count_text(reading: Result[Any], found: Sequence[object]) -> str:
+    return "unknown" if reading.value is None else f"{len(found):,}"
 
 
 def _judgement_lines(facts: NightFacts, judgement: NightJudgement) -> Iterator[str]:
@@ -106,19 +130,42 @@ def _judgement_lines(facts: NightFacts, judgement: NightJudgement) -> Iterator[s
     for statement in unproven:
         yield f"- {escape_markdown(statement.subject)}, {statement.state}: {escape_markdown(statement.sentence)}"
     for problem in problems:
-        since_text = _format_time(problem.since)
+        since_text = format_time(problem.since)
         yield f"- Old or incomplete: {escape_markdown(problem.source)}, since {since_text}: {escape_markdown(problem.message)}"
 
 
-def _unknown_note(result: Result[T]) -> list[str]:
-    return [
-        *([f"- **Unknown:** {escape_markdown(result.problem.message)}"] if result.problem else []),
-        *([f"- **Old:** {escape_markdown(result.outdated.message)}"] if result.outdated else []),
+def _cause(inputs: HandoffInputs, settings: Settings, links: Links) -> Iterator[str]:
+    """Why the night is not in order, since when; nothing for one that is."""
+    judgement = judge_night(inputs.facts, settings)
+    if judgement.health in (Health.OK, Health.NONE_EXPECTED):
+        return
+    incident = build_incident(inputs.facts, judgement, inputs.alerts, inputs.schedule)
+    since = judgement.lead.since or (incident.alert.since if incident.alert else None)
+    source = links.to(str(judgement.lead.subject), judgement.lead.page)
+    yield f"- **Cause**: {escape_markdown(incident.cause or 'unknown')}, since {format_time(since)} · {source}"
+
+
+def _notes(inputs: HandoffInputs, links: Links) -> Iterator[str]:
+    """What was written about the night, its batches, players and alerts, or in the shift about no single night; oldest first."""
+    yield from unknown_note(inputs.notes)
+    if inputs.notes.value is None:
+        return
+    game_date, now = inputs.facts.game_date, inputs.facts.now
+    notes = [
+        note
+        for note in list_notes(inputs.notes.value.actions)
+        if note.game_date == game_date or (note.game_date is None and inputs.start <= note.at <= now)
     ]
+    for note in reversed(notes):
+        about = "" if note.about is About.NIGHT else f", {note.label}"
+        link = links.to(f"{note.by}{about}", "action_log", {"action": note.action_id})
+        yield f"- {format_time(note.at)} · {link}: {escape_markdown(note.text)}"
+    if not notes:
+        yield "- None."
 
 
-def _key_numbers(inputs: HandoffInputs, links: _Links) -> Iterator[str]:
-    yield from _unknown_note(inputs.facts.night)
+def _key_numbers(inputs: HandoffInputs, links: Links) -> Iterator[str]:
+    yield from unknown_note(inputs.facts.night)
     night = inputs.facts.night.value
     if night is None:
         return
@@ -138,8 +185,8 @@ def _key_numbers(inputs: HandoffInputs, links: _Links) -> Iterator[str]:
     yield f"- {night.active_rows:,} active rows of {_format_count(night.generated_rows)} generated; {night.games} games"
 
 
-def _open_alerts(inputs: HandoffInputs, links: _Links) -> Iterator[str]:
-    yield from _unknown_note(inputs.alerts)
+def _open_alerts(inputs: HandoffInputs, links: Links) -> Iterator[str]:
+    yield from unknown_note(inputs.alerts)
     if inputs.alerts.value is None:
         return
     if not inputs.alerts.value.open:
@@ -148,41 +195,51 @@ def _open_alerts(inputs: HandoffInputs, links: _Links) -> Iterator[str]:
         state = alert.state(inputs.facts.now)
         holder = "not acknowledged" if state is AlertState.OPEN else f"{state} by {alert.last_state_change.actor}"
         yield (
-            f"- **{alert.severity}**, {escape_markdown(holder)}, since {_format_time(alert.since)}:"
+            f"- **{alert.severity}**, {escape_markdown(holder)}, since {format_time(alert.since)}:"
             f" {escape_markdown(alert.message)} · {_alert_link(alert, links)}"
         )
 
 
-def _alert_link(alert: Alert, links: _Links) -> str:
+def _alert_link(alert: Alert, links: Links) -> str:
     return links.to(alert.alert_id, "alerts", {"alert": alert.alert_id})
 
 
-def _events(inputs: HandoffInputs, links: _Links) -> Iterator[str]:
-    yield from _unknown_note(inputs.facts.batches)
-    yield from _unknown_note(inputs.alerts)
-    yield from _unknown_note(inputs.deploys)
-    events = recent_events(
+def _list_events(inputs: HandoffInputs) -> tuple[Event, ...]:
+    return recent_events(
         inputs.alerts.value, None, inputs.facts.batches.value, inputs.deploys.value, inputs.start, inputs.facts.now
     )
+
+
+def _events(inputs: HandoffInputs, links: Links) -> Iterator[str]:
+    yield from unknown_note(inputs.facts.batches)
+    yield from unknown_note(inputs.alerts)
+    yield from unknown_note(inputs.deploys)
+    events = _list_events(inputs)
     for event in reversed(events[:MAX_EVENTS]):
         actor_text = f" ({escape_markdown(event.actor)})" if event.actor else ""
         source = links.to(event.kind, event.page, event.params)
-        yield f"- {_format_time(event.at)} · {source} · {escape_markdown(event.summary)}{actor_text}"
+        yield f"- {format_time(event.at)} · {source} · {escape_markdown(event.summary)}{actor_text}"
     if len(events) > MAX_EVENTS:
         yield f"- {len(events) - MAX_EVENTS:,} earlier events are not in this note · {links.to('Alerts', 'alerts')}"
     if not events:
         yield "- No events."
 
 
-def _actions(inputs: HandoffInputs, links: _Links) -> Iterator[str]:
-    """What was changed, newest last; what was done with an alert is in the timeline."""
-    yield from _unknown_note(inputs.action_log)
+def _list_actions(inputs: HandoffInputs) -> list[Action]:
+    """What was changed in the shift, the newest first; what was done with an alert is in the timeline, notes are by themselves."""
     logged_actions = inputs.action_log.value.actions if inputs.action_log.value else ()
-    actions = [
+    return [
         action
         for action in logged_actions
-        if inputs.start <= action.started_at < inputs.facts.now and not action.action_name.startswith("alerts.")
+        if inputs.start <= action.started_at < inputs.facts.now
+        and not action.action_name.startswith(("alerts.", ADD_NOTE_NAME))
     ]
+
+
+def _actions(inputs: HandoffInputs, links: Links) -> Iterator[str]:
+    """What was changed, newest last."""
+    yield from unknown_note(inputs.action_log)
+    actions = _list_actions(inputs)
     if len(actions) > MAX_ACTIONS:
         yield f"- {len(actions) - MAX_ACTIONS:,} earlier actions · {links.to('Action log', 'action_log')}"
     for action in reversed(actions[:MAX_ACTIONS]):
@@ -190,13 +247,13 @@ def _actions(inputs: HandoffInputs, links: _Links) -> Iterator[str]:
         outcome_text = escape_markdown(action.message) if action.ended_at else "**no result recorded**"
         title = links.to(action.title, "action_log", {"action": action.action_id})
         action_text = f"{escape_markdown(action.actor)} · {title}: {escape_markdown(action.state)}"
-        yield f"- {_format_time(action.started_at)} · {action_text}. {outcome_text}{reason_text}"
+        yield f"- {format_time(action.started_at)} · {action_text}. {outcome_text}{reason_text}"
     if inputs.action_log.value is not None and not actions:
         yield "- No actions taken."
 
 
 def _current_settings(inputs: HandoffInputs) -> Iterator[str]:
-    yield from _unknown_note(inputs.capacities)
+    yield from unknown_note(inputs.capacities)
     if inputs.capacities.value is None:
         return
     yield from ("", "| Service | Capacity | Revision | Changed by |", "|---|---|---|---|")
@@ -208,7 +265,7 @@ def _current_settings(inputs: HandoffInputs) -> Iterator[str]:
 
 
 def _coverage_history(inputs: HandoffInputs) -> Iterator[str]:
-    yield from _unknown_note(inputs.history)
+    yield from unknown_note(inputs.history)
     if inputs.history.value is None:
         return
     yield from ("", "| Game date | Games | In context | Eligible | Active | Coverage |", "|---|---|---|---|---|---|")
@@ -224,7 +281,7 @@ def _format_coverage(day: NightCoverage) -> str:
     return day.state if day.health is Health.UNKNOWN or share is None else f"{share:.1f}% ({day.health})"
 
 
-def _next_steps(inputs: HandoffInputs, links: _Links) -> Iterator[str]:
+def _next_steps(inputs: HandoffInputs, links: Links) -> Iterator[str]:
     """Remedies of open alerts, actions without a result, and the next scheduled runs."""
     for alert in inputs.alerts.value.open if inputs.alerts.value else ():
         yield f"- {escape_markdown(alert.hint or get_rule(alert.rule).hint)} · {_alert_link(alert, links)}"
@@ -232,14 +289,14 @@ def _next_steps(inputs: HandoffInputs, links: _Links) -> Iterator[str]:
         if action.is_abandoned(inputs.facts.now):
             link = links.to(action.title, "action_log", {"action": action.action_id})
             yield f"- Verify the result of {link}: none is recorded."
-    yield from _unknown_note(inputs.schedule)
+    yield from unknown_note(inputs.schedule)
     schedule = inputs.schedule.value
     if schedule is None:
         return
     for job in schedule.jobs:
         if job.name in schedule.expected:
             problem_text = f"; it {escape_markdown(job.problem)}" if job.problem else ""
-            yield f"- Next run of {escape_markdown(job.name)}: {_format_time(job.next_at)}{problem_text} · {links.to('Schedule', 'alerts')}"
+            yield f"- Next run of {escape_markdown(job.name)}: {format_time(job.next_at)}{problem_text} · {links.to('Schedule', 'alerts')}"
     for name in schedule.missing:
         yield f"- {escape_markdown(name)} is missing from Cloud Scheduler · {links.to('Schedule', 'alerts')}"
 
@@ -256,7 +313,3 @@ def _quick_commands(inputs: HandoffInputs, settings: Settings) -> Iterator[str]:
 
 def _format_count(value: int | None) -> str:
     return "unknown" if value is None else f"{value:,}"
-
-
-def _format_time(at: datetime | None) -> str:
-    return format_eastern(at, "%-d %b %H:%M") if at else "unknown"

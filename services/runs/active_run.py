@@ -18,13 +18,17 @@ _RUN_ACTIONS = (START_RUN.name, RESUME_BATCH.name)
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """`batch_id` is "" until a coordinator has accepted the run; `repeats` whether the date has been run before."""
+    """`batch_id` is "" until a coordinator has accepted the run; `repeats` whether the date has been run before.
+
+    `settling_id` is the action that has ended, while what it changed is not read anew; else "".
+    """
 
     batch_id: str
     started: datetime | None
     requested: int | None
     stoppable: bool
     repeats: bool
+    settling_id: str = ""
 
 
 def find_active_run(
@@ -53,7 +57,8 @@ def find_active_run(
             batch_id = str(action.facts.get("batch_id") or "")
             requested = next((b.requested for b in known if b.batch_id == batch_id), None)
             repeats = _is_rerun(action.title) or any(b.batch_id != batch_id for b in known)
-            return ActiveRun(batch_id, action.started_at, requested, False, repeats)
+            settling_id = action.action_id if action.ended_at else ""
+            return ActiveRun(batch_id, action.started_at, requested, False, repeats, settling_id)
     for handle in pending:
         if handle.action_name in _RUN_ACTIONS and handle.target == target and not handle.ended:
             return ActiveRun("", handle.started_at, None, False, _is_rerun(handle.title) or bool(known))

@@ -42,6 +42,9 @@ class DmlReport:
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()
     last_rejected_at: datetime | None = None
+    queue: tuple[WriteAttempt, ...] | None = (
+        None  # not ended now, of any run, oldest first; None: the window is past, or unknown
+    )
 
     @property
     def rejected_pct(self) -> float | None:
@@ -75,10 +78,14 @@ def read_writes(
         jobs = pool.submit(read_job_history, clients, start, end)
         rejections = pool.submit(_read_rejection_lines, clients, start, end, belongs)
     history = note("job history", jobs.result)
+    queue = None
     if history is not None:
+        if history.problem is None and clients.now() < end:
+            queue = tuple(attempt for attempt in history.attempts if attempt.ok is None)
         history = replace(history, attempts=tuple(attempt for attempt in history.attempts if belongs(attempt.at)))
     log_lines = note("worker log", rejections.result)
-    return build_report(start, end, history, log_lines, clients.settings, tuple(sources), tuple(problems))
+    report = build_report(start, end, history, log_lines, clients.settings, tuple(sources), tuple(problems))
+    return replace(report, queue=queue)
 
 
 def _read_rejection_lines(
@@ -129,7 +136,7 @@ def build_report(
         end=end,
         attempted=len(attempts) if complete else None,
         rejected=len(rejected) if complete else None,
-        by_minute=_count_by_minute(attempts),
+        by_minute=count_by_minute(attempts),
         by_reason=tuple(Counter(_reason(rejection.message) for rejection in rejections).most_common()),
         peak_outstanding=peak_outstanding(attempts) if complete else None,
         alert_at=alert_at,
@@ -175,7 +182,8 @@ def _health(complete: bool, rejected_in_logs: int | None, rejected: int, alert_a
     return Health.OK if complete and rejected_in_logs is not None else Health.UNKNOWN
 
 
-def _count_by_minute(attempts: tuple[WriteAttempt, ...]) -> tuple[tuple[datetime, int, int], ...]:
+def count_by_minute(attempts: Sequence[WriteAttempt]) -> tuple[tuple[datetime, int, int], ...]:
+    """(minute, attempted, rejected) of every minute in which a statement was sent, in order."""
     minutes = Counter(a.at.replace(second=0, microsecond=0) for a in attempts)
     rejected = Counter(a.at.replace(second=0, microsecond=0) for a in attempts if a.ok is False)
     return tuple((minute, minutes[minute], rejected[minute]) for minute in sorted(minutes))

@@ -41,10 +41,11 @@ class WriteAttempt:
     at: datetime
     ended: datetime | None
     statement: str
-    ok: bool | None  # None: still running
+    ok: bool | None  # None: still running, or pending
     reason: str
     message: str
     user: str
+    pending: bool = False  # queued behind the statements that run
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,7 @@ def _row_to_attempt(row: _JobRow) -> WriteAttempt:
         reason=row["reason"] or "",
         message=row["message"] or "",
         user=row["user_email"] or "",
+        pending=row["state"] == "PENDING",
     )
 
 
@@ -211,4 +213,5 @@ def _to_attempt(job: bigquery.QueryJob) -> WriteAttempt:
         reason=str(error.get("reason", "")),
         message=str(error.get("message", "")),
         user=job.user_email or "",
+        pending=job.state == "PENDING",
     )

@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import expect
 
+from tests.support.axe import LOOKS, find_violations, list_violations
 from tests.support.chromium import wait_until_idle
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.browser
 NIGHT_QUERY = "?date=2025-12-29"
 PAGES = sorted("" if page.stem == "overview" else page.stem for page in (ROOT / "pages").glob("*.py"))
+DETAILS = {"player": "&player=herbertjones", "coverage": "&compare=2025-12-28"}
 RERUN_LABEL = "Re-run 90 players"
-AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-LOOKS = [("light", 1440), ("dark", 1440), ("dark", 390), ("light", 390)]
-IS_DRAWN_IN = """scheme => {
-  const [red] = getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor.match(/\\d+/g)
-  return (red < 128) === (scheme === "dark")
-}"""
-SETTLE_S = 8.0  # on a loaded machine
 MAX_TABS = 12  # from the page's first stop to its main button, the link that skips the sidebar included
-
-
-def find_violations(page: Any) -> list[str]:
-    """What axe-core finds on the page as it is drawn: against WCAG 2.2 A and AA, and against its best practices."""
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE_SCRIPT)
-    options = {"runOnly": AXE_TAGS, "resultTypes": ["violations"]}
-    response = page.evaluate("options => axe.run(document, options)", options)
-    return [
-        f"{violation['id']}: {node['target'][0]} {node['html'][:160]} {node['any'][0]['message'] if node['any'] else ''}"
-        for violation in response["violations"]
-        for node in violation["nodes"]
-    ]
-
-
-def find_lasting_violations(page: Any) -> list[str]:
-    """What axe-core still finds once the theme's colours have changed and what is wider than the screen is a stop of the keyboard."""
-    deadline = time.monotonic() + SETTLE_S
-    while (violations := find_violations(page)) and time.monotonic() < deadline:
-        page.wait_for_timeout(200)
-    return violations
 
 
 @pytest.fixture
@@ -65,15 +37,8 @@ def open_settled(page: Any, address: str) -> Any:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_no_violation_in_either_theme_at_any_width(page, dashboard_url, name):
-    open_settled(page, f"{dashboard_url}/{name}{NIGHT_QUERY}")
-    violations = []
-    for scheme, width in LOOKS:
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 1000})
-        page.wait_for_function(IS_DRAWN_IN, arg=scheme)
-        page.wait_for_timeout(200)
-        violations += [f"{scheme}, {width}: {violation}" for violation in find_lasting_violations(page)]
-    assert violations == []
+    open_settled(page, f"{dashboard_url}/{name}{NIGHT_QUERY}{DETAILS.get(name, '')}")
+    assert list_violations(page, LOOKS) == []
     assert page.get_by_role("heading", level=1).count() == 1
 
 

@@ -18,6 +18,7 @@ from services.aliases.save import EDIT_ALIASES
 from services.auth.roles import Actor, Role
 from tests.browser.environment import PAGE_TIMEOUT_MS, environment, module_dashboard_url, page, wait_for_actions
 from tests.browser.iap_proxy import IapProxy, run_proxy
+from tests.support.axe import list_violations
 from tests.support.iap_signer import NORA, IapSigner
 
 __all__ = ["environment", "module_dashboard_url", "page"]  # fixtures
@@ -130,6 +131,11 @@ def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environme
         page.keyboard.press("Escape")  # at once, before the page has been asked about the first
         page.get_by_role("dialog").get_by_role("button", name="Keep editing").click()
         assert field.input_value() == "half a reason"
+        field.press("End")
+        page.keyboard.type("s")
+        page.get_by_role("dialog").get_by_role("button", name="Close").click()  # together with what was typed last
+        page.get_by_role("dialog").get_by_role("button", name="Keep editing").click()
+        assert field.input_value() == "half a reasons"
         page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
         page.get_by_role("dialog").get_by_role("button", name="Discard").click()
         page.get_by_role("dialog").wait_for(state="detached")
@@ -153,6 +159,16 @@ def assert_hostile_reason_is_plain(page):
     assert "\u202e" not in page.locator("body").inner_text()
 
 
+# When the outcome card and the verdict came, in ms, and when Stop was disabled; looked at every 50 ms.
+WATCH_END = """() => { window.came = {}
+  const come = name => window.came[name] ??= performance.now()
+  setInterval(() => {
+    if (document.querySelector(".st-key-outcomes")?.textContent.includes("3,950 rows")) come("outcome")
+    if (document.querySelector("section.status")?.textContent.includes("All 158 eligible players")) come("verdict")
+    if (document.querySelector("[class*=st-key-offer-run-stop] button:disabled")) come("no stop")
+  }, 50) }"""
+
+
 def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     environment, module_dashboard_url, page, screenshots_dir
 ):
@@ -168,9 +184,14 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     confirm.click()
     page.get_by_role("heading", name="Re-running 90 players").wait_for()
     page.screenshot(path=screenshots_dir / "running.png")
+    page.evaluate(WATCH_END)
     page.get_by_text("158 of 158 eligible players are active, 3,950 rows").first.wait_for(timeout=90_000)
     page.get_by_text("All 158 eligible players have active predictions").first.wait_for(timeout=90_000)
     page.wait_for_timeout(800)
+    came = page.evaluate("window.came")
+    print(came)
+    assert abs(came["outcome"] - came["verdict"]) < 1500, "they change in one render"
+    assert came["no stop"] < came["outcome"], "once consolidating has begun there is nothing to stop"
     page.screenshot(path=screenshots_dir / "repaired.png")
     print(f"from opening to repaired: {time.monotonic() - started:.1f} s")
     open_bell(page).get_by_role("link", name="View").first.click()
@@ -178,6 +199,8 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "action-log.png")
     assert_hostile_reason_is_plain(page)
+    page.keyboard.press("Escape")  # closes what was done lately
+    assert list_violations(page) == []  # of the action
     page.goto(f"{module_dashboard_url}/shift_handoff?date=2025-12-29")
     assert_hostile_reason_is_plain(page)
     page.goto(f"{module_dashboard_url}/runs?date=2025-12-29")
@@ -186,6 +209,7 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.get_by_text("2,250 inserted, 0 updated, 0 unchanged").wait_for()
     page.get_by_role("tab", name="Players 90").wait_for()
     assert_hostile_reason_is_plain(page)  # why it was started
+    assert list_violations(page) == []
     page.go_back()
     page.get_by_role("region", name="Batches").wait_for()
     page.go_forward()

@@ -18,6 +18,7 @@ from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
+from tests.support.axe import list_violations
 from tests.support.paths import ROOT
 from tests.support.processes import free_port, wait_for_server
 
@@ -77,6 +78,7 @@ def test_an_alert_is_acknowledged_silenced_and_reopened_by_buttons(dashboard_and
     confirm(page, "Silence for 1 h")  # what was just typed comes together with the click
     assert wait_for_state(clients, AlertState.SILENCED).last_state_change.reason == "the re-run is in progress"
     page.get_by_text("Silenced by on-call until").first.wait_for()
+    assert list_violations(page) == []
     page.go_back()
     page.get_by_text("2 open alerts, 1 unacknowledged, 1 acknowledged or silenced").wait_for()
     second = browser.new_page()

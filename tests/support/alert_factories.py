@@ -15,6 +15,8 @@ from services.core.result import DataSource, Health, Problem, Result
 from services.core.settings import Settings
 from services.names.resolution_counts import ResolutionCounts
 from services.nights.coverage import CoverageHistory, NightCoverage
+from services.plumbing.scheduled_jobs import JobReport
+from services.plumbing.service_state import ServiceReport
 from services.scaling.annotations import CapacityAnnotations, CapacitySetting
 from services.scaling.capacity import WorkerCapacity
 from services.scaling.traffic import Traffic
@@ -146,6 +148,8 @@ def make_snapshot(*nights: NightSnapshot, **changes: Any) -> Snapshot:
         "open_dates": ok_result(frozenset()),
         "duplicates": ok_result({}),
         "source_times": ok_result(()),
+        "jobs": ok_result(JobReport((), (), DataSource("Cloud Scheduler", NOW))),
+        "services": ok_result(ServiceReport((), (), DataSource("Cloud Run", NOW))),
     }
     return Snapshot(nights or (make_night_snapshot(),), **{**fields, **changes})
 

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar, cast
 from unittest.mock import patch
@@ -107,7 +108,13 @@ def _list_entries(project: MemoryProject, data: Mapping[str, Any]) -> Any:
 
 @cache
 def _settings() -> Settings:
-    return Settings.from_env({"GOOGLE_CLOUD_PROJECT": PROJECT, "BIGQUERY_LOCATION": "US"})
+    return Settings.from_env(
+        {
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "BIGQUERY_LOCATION": "US",
+            "MANIFEST_DIR": str(Path(__file__).parent / "manifest"),
+        }
+    )
 
 
 def _get_service(name: str, **_: object) -> run_v2.Service:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from services.core.clock import to_rfc3339
 from services.core.tables import PREDICTIONS_TABLE
 from services.sandbox.scenarios import log_and_job_history, reference, rows
+from services.sandbox.scenarios.phase_rows import PhaseNight, phase_rows
 from services.sandbox.scenarios.player_outcomes import SimulatedOutcome, simulate_outcomes
 from services.sandbox.scenarios.slate import Slate, build_slates
 from services.sandbox.seed import Seed
+from services.sandbox.server import SCENARIO_START
 
 Row = dict[str, Any]
 
@@ -46,7 +49,12 @@ def night_rows(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> d
         _staging_table_name(slate, outcome): list(rows.prediction_rows(slate, outcome.entry, outcome.requested_at))
         for outcome in _leftover_outcomes(slate, player_outcomes)
     }
+    ended = [outcome.write_ended_at or outcome.requested_at for outcome in written]
+    context_at = datetime(*slate.game_date.timetuple()[:3], *rows.CONTEXT_MADE_AT, tzinfo=UTC)
+    players = tuple(outcome.entry for outcome in written)
+    phases = PhaseNight(slate, slate.entries, context_at, players, max(ended, default=None), SCENARIO_START)
     return {
+        **phase_rows(phases),
         "nba_analytics.upcoming_player_game_context": list(rows.context_rows(slate)),
         "nba_raw.odds_api_player_points_props": list(rows.odds_rows(slate)),
         "nba_predictions.prediction_worker_runs": [rows.worker_run_row(slate, outcome) for outcome in player_outcomes],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.sandbox.scenarios.log_and_job_history import PROJECT
 from services.sandbox.scenarios.rosters import all_players, scenario_config
 from services.sandbox.scenarios.slate import Slate
@@ -87,6 +88,22 @@ def unresolved_rows(slate: Slate) -> Iterator[Row]:
             }
 
 
+SERVICE_ACCOUNT = f"prediction-worker@{PROJECT}.iam.gserviceaccount.com"
+_COMMITS = {"00011-zw5": "98cb174a", "00010-k7d": "5c2f1b70", "00005-b2r": "98cb174a", "00004-m2x": "5c2f1b70"}
+_ENVIRONMENT = {
+    "prediction-worker": {
+        "GCP_PROJECT_ID": PROJECT,
+        "PREDICTIONS_TABLE": PREDICTIONS_TABLE,
+        "PUBSUB_READY_TOPIC": "prediction-ready-prod",
+    },
+    "prediction-coordinator": {
+        "GCP_PROJECT_ID": PROJECT,
+        "PREDICTION_REQUEST_TOPIC": "prediction-request-prod",
+        "PREDICTION_READY_TOPIC": "prediction-ready-prod",
+    },
+}
+
+
 def service_resources() -> list[Row]:
     return [
         _service_resource("prediction-worker", "00011-zw5", 4, 3, "2025-12-30T01:20:00.000000Z", "11"),
@@ -113,7 +130,9 @@ def _service_resource(name: str, revision: str, instances: int, concurrency: int
             "scaling": {"maxInstanceCount": instances},
             "maxInstanceRequestConcurrency": concurrency,
             "timeout": "300s",
-            "containers": [{"image": f"us-west2-docker.pkg.dev/{PROJECT}/prediction/{name}:latest"}],
+            "serviceAccount": SERVICE_ACCOUNT,
+            "labels": {"commit-sha": _COMMITS[revision]},
+            "containers": _containers(name),
         },
         "traffic": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}],
         "latestReadyRevision": revision_name,
@@ -141,4 +160,16 @@ def _revision_resource(name: str, revision: str, instances: int, concurrency: in
         "creator": "on-call@nba-props-platform",
         "scaling": {"maxInstanceCount": instances},
         "maxInstanceRequestConcurrency": concurrency,
+        "serviceAccount": SERVICE_ACCOUNT,
+        "labels": {"commit-sha": _COMMITS[revision]},
+        "containers": _containers(name),
     }
+
+
+def _containers(name: str) -> list[Row]:
+    """The one container of a service, with its environment as the customer deploys it."""
+    env: list[Row] = [{"name": key, "value": value} for key, value in _ENVIRONMENT[name].items()]
+    if name == "prediction-coordinator":
+        secret = {"secretKeyRef": {"secret": "coordinator-api-key", "version": "latest"}}
+        env.append({"name": "COORDINATOR_API_KEY", "valueSource": secret})
+    return [{"image": f"us-west2-docker.pkg.dev/{PROJECT}/prediction/{name}:latest", "env": env}]

@@ -14,6 +14,7 @@ from services.sandbox.scenarios.rosters import scenario_config
 from services.sandbox.scenarios.slate import PlayerEntry, Slate
 
 Row = dict[str, Any]
+CONTEXT_MADE_AT = (15, 40)  # UTC
 LINE_OFFSETS = (-2, -1, 0, 1, 2)
 WORKER_REVISION = "prediction-worker-00010-k7d"
 BOOKMAKERS = ("draftkings", "fanduel", "betmgm")
@@ -26,7 +27,7 @@ def seeded_id(*parts: object) -> str:
 def context_rows(slate: Slate) -> Iterator[Row]:
     """One row per player, and an older second row for a few; the newest counts."""
     rng = random.Random(f"context {slate.game_date}")
-    created_at = datetime(*slate.game_date.timetuple()[:3], 15, 40, tzinfo=UTC)
+    created_at = datetime(*slate.game_date.timetuple()[:3], *CONTEXT_MADE_AT, tzinfo=UTC)
     for entry in slate.entries:
         yield _context_row(slate, entry, created_at, entry.minutes, entry.ready)
         if rng.random() < 0.04:

@@ -21,10 +21,6 @@ from tests.support.actors import OPERATOR
 EVENING_BATCH = "batch_2025-12-31_1767132000"
 
 
-def consolidate(clients, batch_id):
-    return execute(clients, OPERATOR, CONSOLIDATE_BATCH, CONSOLIDATE_BATCH.plan(clients, {"batch_id": batch_id}))
-
-
 def find_batch(clients, prefix):
     return next(total for total in read_inventory(clients).batches if total.batch_id.startswith(prefix))
 
@@ -34,26 +30,17 @@ def state_of(clients, batch_id, game_date):
     return next(batch.state for batch in batches if batch.batch_id == batch_id)
 
 
-UNDATED_BATCHES = pytest.mark.parametrize(
-    ("prefix", "game_date"), [("fallback_", "2025-12-28"), ("20251230_", "2025-12-31")]
-)
-
-
-@UNDATED_BATCHES
-def test_the_game_date_of_a_batch_without_one_in_its_id_is_read_from_its_rows(customer_clients, prefix, game_date):
-    plan = CONSOLIDATE_BATCH.plan(customer_clients, {"batch_id": find_batch(customer_clients, prefix).batch_id})
-    assert (plan.args["game_date"], plan.failed_guards) == (game_date, ())
-    assert plan.changes[1].after == "25 whose key has no active row"
-
-
-@UNDATED_BATCHES
+@pytest.mark.parametrize(("prefix", "game_date"), [("fallback_", "2025-12-28"), ("20251230_", "2025-12-31")])
 def test_a_batch_without_a_date_in_its_id_is_consolidated_into_the_date_of_its_rows(
     customer_clients, prefix, game_date
 ):
     batch_id = find_batch(customer_clients, prefix).batch_id
     active = balance(read_night(customer_clients, date.fromisoformat(game_date))).active
     assert state_of(customer_clients, batch_id, game_date) is BatchState.CONSOLIDATION_FAILED
-    action = consolidate(customer_clients, batch_id)
+    plan = CONSOLIDATE_BATCH.plan(customer_clients, {"batch_id": batch_id})
+    assert (plan.args["game_date"], plan.failed_guards) == (game_date, ())
+    assert plan.changes[1].after == "25 whose key has no active row"
+    action = execute(customer_clients, OPERATOR, CONSOLIDATE_BATCH, plan)
     assert action.state is ActionState.DONE, action.message
     assert action.facts["inserted"] == 25
     assert balance(read_night(customer_clients, date.fromisoformat(game_date))).active == active + 1

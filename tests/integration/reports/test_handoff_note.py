@@ -47,17 +47,17 @@ def handoff_inputs(clients):
         Result(read_alerts(clients)),
         Result(read_action_log(clients, start, end)),
         Result(read_schedule(clients)),
+        Result(read_action_log(clients, start, end)),
     )
 
 
 def test_the_handoff_note_has_its_sections_and_figures(handoff_inputs, clients):
     note = render_markdown(handoff_inputs, clients.settings)
     for part in (
-        "Coverage",
+        "Cause and loss",
         "Open alerts",
         "Next steps",
-        "Actions taken",
-        "Timeline",
+        "Notes",
         "Current settings",
         "Coverage by date",
         "Commands",

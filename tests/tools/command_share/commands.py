@@ -15,6 +15,7 @@ STAGED_NIGHT, CONSOLIDATED_NIGHT = (
     ("--date", "2025-12-25"),
     ("--date", "2025-12-23"),
 )  # 29 December wrote without staging
+GRADED_NIGHT = ("--date", "2025-12-28")  # whose games are over
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,9 @@ COMMANDS = (
             ("count", "--by", "date,system,active", "--from", "2025-12-23", "--to", "2025-12-29"),
         ),
     ),
-    HandCommand(
-        "bq: player_game_summary", 618, left_out="box scores: the phases before and after a night are not read"
-    ),
+    HandCommand("bq: player_game_summary", 618, (("pipeline", *GRADED_NIGHT, "--step", "box_scores"),)),
     HandCommand("/validate-daily", 613, (("night", *NIGHT),)),
-    HandCommand("bq: prediction_accuracy", 523, left_out="grading: the phases before and after a night are not read"),
+    HandCommand("bq: prediction_accuracy", 523, (("pipeline", *GRADED_NIGHT, "--step", "grading"),)),
     HandCommand(
         "gcloud logging read, other filters",
         525,
@@ -61,12 +60,12 @@ COMMANDS = (
     HandCommand("gcloud logging read, worker", 118, (("logs", "staging", *STAGED_NIGHT), ("logs", "failed", *NIGHT))),
     HandCommand("gcloud logging read, severity>=ERROR", 110, (("logs", "service", *NIGHT),)),
     HandCommand("curl /health", 472, (("doctor",),)),
-    HandCommand("gcloud run services describe", 394, (("capacity",),)),
-    HandCommand("bq: ml_feature_store_v2", 376, left_out="features: the phases before a night are not read"),
+    HandCommand("gcloud run services describe", 394, (("services",), ("capacity",))),
+    HandCommand("bq: ml_feature_store_v2", 376, (("pipeline", *NIGHT, "--step", "features"), ("pipeline", *NIGHT))),
     HandCommand("deploy script", 359, left_out="deploying is not on-call work of this product", of_the_night=False),
     HandCommand("Firestore snippets (state of a batch)", 265, (("runs", *NIGHT),)),
     HandCommand("bq: _staging_", 253, (("staging", "--tables"),)),
-    HandCommand("drift check (deployed commit)", 238, left_out="image and commit are not read", of_the_night=False),
+    HandCommand("drift check (deployed commit)", 238, (("services",),), of_the_night=False),
     HandCommand(
         "gcloud run services update",
         221,
@@ -82,10 +81,10 @@ COMMANDS = (
     HandCommand("gcloud scheduler jobs run", 190, (("do", "run-job", "missing-prediction-check"),), applied=True),
     HandCommand("bq: upcoming_player_game_context", 188, (("players", *NIGHT), ("coverage", *NIGHT))),
     HandCommand("gcloud scheduler jobs list", 135, (("schedule",),)),
-    HandCommand("bq: schedule", 135, (("coverage", *NIGHT),)),
+    HandCommand("bq: schedule", 135, (("pipeline", *NIGHT, "--step", "schedule"),)),
     HandCommand("gcloud pubsub topics publish", 110, left_out="messages to other phases", of_the_night=False),
     HandCommand("gcloud scheduler jobs describe", 104, (("schedule",),)),
-    HandCommand("bq: processor_run_history", 104, left_out="runs of the phases before and after a night are not read"),
+    HandCommand("bq: processor_run_history", 104, (("pipeline", *GRADED_NIGHT),)),
     HandCommand("daily_health_check.sh", 96, (("night", *NIGHT), ("doctor",), ("schedule",))),
     HandCommand("gcloud run services update-traffic", 93, (("do", "move-traffic"),)),
     HandCommand("POST /start", 90, (("do", "run", "2025-12-29"),), applied=True),

@@ -76,6 +76,8 @@ class Sources:
             "list_staging_tables": (SimpleNamespace(table_id="_staging_a", created=STARTED, expires=TIP_OFF),),
             "read_worker_capacity": "the worker",
             "read_schedule": "the schedule",
+            "compare_jobs": "the jobs",
+            "read_service_report": "the services",
         }
 
     def reader(self, name: str) -> Callable[..., Any]:
@@ -101,6 +103,8 @@ def sources(monkeypatch):
         "list_staging_tables",
         "read_worker_capacity",
         "read_schedule",
+        "compare_jobs",
+        "read_service_report",
     ):
         monkeypatch.setattr(facts, name, sources.reader(name))
     monkeypatch.setattr(log_reader, "read_lines", sources.reader("read_lines"))
@@ -123,6 +127,7 @@ def test_a_snapshot_holds_what_each_source_answers(clients, sources):
     assert (snapshot.duplicates.value, snapshot.source_times.value) == ({NIGHT: 3}, ())
     assert snapshot.staging.value == (StagingTableListing("_staging_a", STARTED, TIP_OFF),)
     assert (snapshot.worker.value, snapshot.schedule.value) == ("the worker", "the schedule")
+    assert (snapshot.jobs.value, snapshot.services.value) == ("the jobs", "the services")
     assert (snapshot.channel, snapshot.open_dates.value, snapshot.problems) == (CHANNEL, frozenset(), ())
 
 
@@ -249,6 +254,8 @@ def test_writes_are_read_with_what_keeps_the_batches_unknown(clients, sources):
         ("list_staging_tables", "staging", "The list of staging tables"),
         ("read_worker_capacity", "worker", "Cloud Run"),
         ("read_schedule", "schedule", "Cloud Scheduler"),
+        ("compare_jobs", "jobs", "The job manifest"),
+        ("read_service_report", "services", "Cloud Run, the services"),
     ],
 )
 def test_a_source_that_fails_is_unknown_with_its_problem_and_no_other(clients, sources, reader, part, source):

@@ -13,10 +13,14 @@ from services.alerts.facts import ChannelStatus
 from services.alerts.rules import RULES_BY_NAME, get_rule
 from services.batches.reader import Batches
 from services.batches.state import BatchState
-from services.core.result import Health
+from services.core.result import DataSource, Health, Problem
 from services.core.settings import Settings
 from services.nights.line_counts import PlayerLines
+from services.plumbing.manifest import DeclaredJob
+from services.plumbing.scheduled_jobs import JobReport, JobStatus
+from services.plumbing.service_state import ServiceReport, ServiceState
 from services.scaling.annotations import CapacitySetting
+from services.scaling.traffic import Traffic
 from tests.support.alert_factories import (
     BATCH,
     NOW,
@@ -467,6 +471,47 @@ def test_problems_of_the_schedule_are_listed():
         "; ".join(schedule.job_problems),
     )
     assert judge("schedule")[:2] == (OK, "")
+
+
+SCHEDULER = DataSource("Cloud Scheduler", NOW)
+
+
+def failing_job(name: str) -> JobStatus:
+    declared = DeclaredJob(name=name, owner="monitoring", schedule="s", time_zone="ET", target="t", enabled=True)
+    return JobStatus(declared, None, ("is not in Cloud Scheduler",), WARNING)
+
+
+def test_a_job_of_the_manifest_that_starts_no_run_is_a_warning_with_its_owner():
+    other = ok_result(JobReport((failing_job("stall-check"),), (), SCHEDULER))
+    sentence = "stall-check is not in Cloud Scheduler (owner monitoring)"
+    assert judge("schedule", platform={"jobs": other})[:2] == (WARNING, sentence)
+    missing = make_schedule(missing=("same-day-predictions",))
+    both = ok_result(JobReport((failing_job("same-day-predictions"), failing_job("stall-check")), (), SCHEDULER))
+    assert judge("schedule", platform={"schedule": ok_result(missing), "jobs": both})[:2] == (
+        CRITICAL,
+        f"same-day-predictions is not in Cloud Scheduler; {sentence}",
+    )
+
+
+def service_state(health: Health, *problems: str) -> ServiceState:
+    traffic = Traffic((("w-1", 100),), follows_latest=True)
+    return ServiceState(
+        "prediction-worker", "predictions", "w-1", "i", "", traffic, "", None, "", 1, 2, (), problems, health
+    )
+
+
+def test_a_service_that_is_not_as_declared_fires_with_its_owner_and_an_unread_one_is_no_data():
+    def drift(*services: ServiceState, problems: tuple[Problem, ...] = ()):
+        report = ServiceReport(services, problems, DataSource("Cloud Run", NOW))
+        return judge("service_drift", platform={"services": ok_result(report)})[:2]
+
+    lost = "prediction-worker lacks TOPIC in w-1 (owner predictions)"
+    assert drift(service_state(CRITICAL, "lacks TOPIC in w-1")) == (CRITICAL, lost)
+    assert drift(service_state(WARNING, "lacks TOPIC in w-1")) == (WARNING, lost)
+    assert drift(service_state(OK)) == (OK, "")
+    unread = (Problem("prediction-coordinator", NOW, "denied"),)
+    assert drift(service_state(OK), problems=unread)[0] is Health.UNKNOWN
+    assert drift(service_state(CRITICAL, "lacks TOPIC in w-1"), problems=unread) == (CRITICAL, lost)
 
 
 def test_a_channel_that_is_not_set_warns_and_one_that_fails_is_critical():

@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)  # 01:45 ET
 CLIENTS: Any = SimpleNamespace(now=lambda: NOW)
 ARGUMENT_NAMES = {"args", "params"}  # of plans, by which the code reads their arguments
-PACKAGES = ("actions", "alerts", "aliases", "plumbing", "runs", "scaling", "staging")
+PACKAGES = ("actions", "alerts", "aliases", "notes", "plumbing", "runs", "scaling", "staging")
 
 
 def read_keys(tree: ast.AST) -> set[str]:
@@ -90,6 +90,7 @@ TYPED: dict[str, dict[str, Any]] = {  # words after each verb that give every ar
     "set-capacity": {"words": ["--instances", "4", "--requests", "3", "--revert-at", "08:00"]},
     "edit-aliases": {"words": ["--add", "Herb Jones=herbertjones"]},
     "merge-identities": {"words": ["a_001", "b_001"]},
+    "note": {"words": ["text", "--date", "2025-12-29", "--batch", "b", "--player", "p", "--alert", "a"]},
     "silence": {"words": ["x", "--minutes", "60"]},
 }
 

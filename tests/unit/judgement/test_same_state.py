@@ -51,7 +51,7 @@ class VerdictShownError(Exception):
 
 
 def make_inputs(facts: NightFacts) -> HandoffInputs:
-    return HandoffInputs(facts, NOW, *[UNREAD] * 6)
+    return HandoffInputs(facts, NOW, *[UNREAD] * 7)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def show_page() -> Iterator[Callable[[str, NightFacts], Health | None]]:
         patch.setattr(widgets, "verdict", show_verdict)
         patch.setattr(action_feed, "fetch_log", lambda: UNREAD)
         patch.setattr(action_feed, "session_handles", dict)
-        patch.setattr(run_panels, "run_card", lambda *args, **_: show_verdict(args[-1]))
+        patch.setattr(run_panels, "run_card", lambda *args: show_verdict(args[2]))
         patch.setattr(incident_header, "render", lambda *args: show_verdict(args[-1].health))
 
         def show(page: str, facts: NightFacts) -> Health | None:

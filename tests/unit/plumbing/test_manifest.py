@@ -6,7 +6,7 @@ import pytest
 
 from services.core.errors import SettingsError
 from services.core.settings import Settings
-from services.plumbing.manifest import read_declared_jobs
+from services.plumbing.manifest import read_declared_jobs, read_declared_services
 from services.sandbox.http.scheduler_routes import DECEMBER_SCHEDULE
 from services.sandbox.scenarios.customer import seed as customer
 
@@ -55,3 +55,10 @@ def test_a_manifest_that_is_wrong_is_refused_with_its_place(tmp_path, text, sent
 def test_a_manifest_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(SettingsError, match=r"jobs\.toml cannot be read: No such file or directory"):
         read_declared_jobs(settings(tmp_path))
+
+
+@pytest.mark.parametrize("env", [{}, customer.SETTINGS])
+def test_the_manifests_declare_the_services_with_their_variables(env):
+    declared = {entry.name: entry.variables for entry in read_declared_services(Settings.from_env(env))}
+    assert set(declared) == {"prediction-worker", "prediction-coordinator"}
+    assert all(variables["GCP_PROJECT_ID"] == "" for variables in declared.values())

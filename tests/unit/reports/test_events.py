@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from services.alerts.alert_log import Alerts, Event, group_by_alert
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.result import DataSource, Health, Problem, Result
+from services.reports.dated_changes import changes_by_date
 from services.reports.events import ACTIONS, ALERTS, REJECTED, SCALED, night_events, recent_events
 from services.scaling.deploys import Deploy, DeployHistory
 from services.telemetry.dml_jobs import build_report
@@ -205,3 +207,34 @@ def test_the_bar_of_a_batch_grows_only_while_it_runs_and_never_backwards():
     stalled = make_batch(started=NOW - timedelta(minutes=40), ended=None, state=BatchState.STALLED)
     (bar,) = build_events(batches=Result(Batches((stalled,), ()))).events
     assert bar.ended is None
+
+
+def test_changes_stand_at_the_date_of_their_night_and_what_was_not_read_is_named():
+    late = Deploy("prediction-worker", "r2", datetime(2025, 12, 30, 10, 59, tzinfo=UTC), "nora", 4, 3)  # 05:59 ET
+    early = Deploy("prediction-worker", "r1", datetime(2025, 12, 20, tzinfo=UTC), "nora", 20, 5)
+    history, log = DeployHistory((late, early), SOURCE), ActionLog((make_action(),), SOURCE)
+    log_start, now = datetime(2025, 12, 23, tzinfo=UTC), datetime(2025, 12, 30, 12, tzinfo=UTC)
+    changes = changes_by_date(date(2025, 12, 22), now, Result(history), Result(log), log_start)
+    assert {day: [event.kind for event in events] for day, events in changes.by_date.items()} == {
+        NIGHT: ["action", "deploy"]
+    }
+    assert changes.gaps == ("actions before 23 Dec not read",)
+    partial = replace(history, complete_since=datetime(2025, 12, 24, 11, tzinfo=UTC))  # 06:00 ET
+    unread: Result[Any] = Result(None, Problem("action log", NOW, "It does not answer."))
+    assert changes_by_date(NIGHT, now, Result(history), Result(log), log_start).gaps == ()
+    assert changes_by_date(date(2025, 12, 22), now, Result(partial), unread, log_start).gaps == (
+        "deploys before 24 Dec not read",
+        "actions unknown: It does not answer.",
+    )
+
+
+def test_a_note_is_marked_on_the_timeline_of_the_night_it_is_about_and_of_no_other():
+    from tests.unit.reports.test_handoff_note import make_note  # it makes its actions with this module's
+
+    notes = (make_note("Waiting for late lines of LAL and BOS until seven."), make_note("x", game_date="2025-12-28"))
+    log = ActionLog(notes, SOURCE)
+    [mark] = build_events(action_log=Result(log)).in_lane(ACTIONS)
+    assert mark.label == "note · Waiting for late lines of LAL and BOS…"
+    assert mark.message == "Note by nora, night 2025-12-29: Waiting for late lines of LAL and BOS until seven."
+    listed = recent_events(None, log, None, None, NOW - timedelta(days=1), NOW)
+    assert [event.kind for event in listed] == ["note", "note"]

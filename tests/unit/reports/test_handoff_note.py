@@ -7,16 +7,19 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from services.actions.log_reader import ActionLog
+from services.actions.log_reader import Action, ActionLog, ActionState
+from services.actions.plan import plan_to_json
 from services.alerts.alert_log import Alert, Alerts
 from services.core.result import Health, Problem, Result
 from services.judgement.judge import judge_night
+from services.notes.add import plan_note
 from services.reports.handoff_note import HandoffInputs, render_markdown
 from services.scaling.annotations import CapacitySetting
 from services.scaling.capacity import CapacityState, ServiceCapacities, ServiceCapacity
 from services.scaling.deploys import Deploy, DeployHistory
 from services.telemetry.scheduler import Schedule, ScheduledJob
 from tests.support.alert_factories import make_players, make_rejected_players, ok_result
+from tests.support.factories import NIGHT as NIGHT
 from tests.support.factories import NOW, make_night
 from tests.support.night_facts import OUTDATED, SETTINGS, UNREAD, make_facts
 from tests.unit.alerts.test_notification import make_alert
@@ -27,12 +30,12 @@ PARTIAL = Problem("worker log", NOW, "The newest 10,000 lines were read.")
 
 def make_inputs(**changes: Any) -> HandoffInputs:
     """The inputs of a note on a proven night that differs by `changes`; nothing else could be read."""
-    return HandoffInputs(make_facts(**changes), NOW, *[UNREAD] * 6)
+    return HandoffInputs(make_facts(**changes), NOW, *[UNREAD] * 7)
 
 
 def first_lines(**changes: Any) -> list[str]:
     """What the note says between its title and its key numbers."""
-    head = render_markdown(make_inputs(**changes), SETTINGS).partition("## Coverage")[0]
+    head = render_markdown(make_inputs(**changes), SETTINGS).partition("## Cause and loss")[0]
     return [line for line in head.splitlines()[1:] if line]
 
 
@@ -71,6 +74,25 @@ def test_a_section_written_from_an_old_reading_says_so():
     assert f"- **Old:** {OUTDATED.message}" in render_markdown(inputs, SETTINGS)
 
 
+def make_note(text: str, **changes: Any) -> Action:
+    """A note about the night, as the action log has it."""
+    about: dict[str, Any] = {key: changes.pop(key) for key in ("game_date", "player") if key in changes}
+    plan = plan_note(NOW, {"text": text, "game_date": "2025-12-29", **about})
+    action = replace(make_action(), action_name=plan.action_name, plan_json=plan_to_json(plan))
+    return replace(action, **{"started_at": NOW - timedelta(hours=1), **changes})
+
+
+def test_notes_about_the_night_stand_before_what_was_done_with_who_and_when():
+    notes = (make_note("Waiting for\nlate lines."), make_note("Failed to write.", state=ActionState.FAILED))
+    inputs = replace(make_inputs(), notes=ok_result(ActionLog(notes, SOURCE)))
+    note = render_markdown(inputs, SETTINGS)
+    section = note.partition("## Notes\n")[2].partition("\n\n")[0]
+    link = "[nora](http://127.0.0.1:8501/action_log?date=2025-12-29&action=id)"
+    assert section == f"- 30 Dec 00:45 ET · {link}: Waiting for late lines."
+    assert "## Notes\n- None." in render_markdown(replace(inputs, notes=ok_result(ActionLog((), SOURCE))), SETTINGS)
+    assert "## Notes\n- **Unknown:**" in render_markdown(make_inputs(), SETTINGS)
+
+
 HOSTILE = "**b** [l](http://evil.example) ![i](//evil.example/i) <img src=x onerror=alert(1)> `c` | :red[r] \u202e\x1b[2K\n# Forged"
 
 
@@ -86,6 +108,7 @@ def test_no_text_of_others_formats_the_note_wherever_it_stands_in_it():
     deploy = Deploy(HOSTILE, HOSTILE, NOW - timedelta(minutes=3), HOSTILE, 5, 3, HOSTILE)
     job = ScheduledJob(HOSTILE, HOSTILE, "* * * * *", "UTC", NOW, NOW, HOSTILE)
     problem = Problem(HOSTILE, NOW, HOSTILE)
+    hostile_note = make_note(HOSTILE, actor=HOSTILE)
     inputs = HandoffInputs(
         make_facts(usual=replace(make_facts().usual, outdated=problem)),
         NOW - timedelta(hours=8),
@@ -95,6 +118,7 @@ def test_no_text_of_others_formats_the_note_wherever_it_stands_in_it():
         ok_result(Alerts((alert,), SOURCE)),
         ok_result(ActionLog((action, unfinished), SOURCE)),
         ok_result(Schedule((job,), (HOSTILE,), (HOSTILE,), SOURCE)),
+        ok_result(ActionLog((hostile_note,), SOURCE)),
     )
     note = render_markdown(inputs, SETTINGS)
     assert note.count("evil.example/i") >= 20
@@ -114,7 +138,11 @@ def test_what_is_wrong_and_open_comes_first_and_each_line_has_its_source():
     )
     note = render_markdown(inputs, SETTINGS)
     heads = [line.removeprefix("## ") for line in note.splitlines() if line.startswith("## ")]
-    assert heads[:5] == ["Coverage", "Open alerts", "Next steps", "Actions taken", "Timeline"]
+    assert heads[:4] == ["Cause and loss", "Open alerts", "Next steps", "Notes"]
+    folded = re.findall(r"<details><summary>(.*?)</summary>", note)
+    assert folded == ["Actions taken: 1", "Timeline: 3 events"], "what was done is folded, and counted"
+    assert note.index("## Notes") < note.index("<details>")
+    assert re.search(r"^- \*\*Cause\*\*: .+, since .+ · \[Players\]\(http", note, re.MULTILINE)
     assert "- **90 players missing**: write rejected · [Missing players](http" in note
     assert "not acknowledged, since" in note
     assert f"[{alert.alert_id}](http://127.0.0.1:8501/alerts?date=2025-12-29&alert={alert.alert_id})" in note

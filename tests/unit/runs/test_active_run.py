@@ -71,7 +71,7 @@ def test_just_after_its_end_a_run_is_under_way_until_the_night_is_read_again():
     assert find_active_run(NIGHT, Batches((OLD,), ()), (ended,), (), NOW, is_night_read=True) is None
     held = find_active_run(NIGHT, Batches((OLD,), ()), (ended,), (), NOW, is_night_read=False)
     assert held is not None
-    assert held.batch_id == "batch_b"
+    assert (held.batch_id, held.settling_id) == ("batch_b", "a1")
     long_ago = replace(ended, ended_at=NOW - timedelta(minutes=1))
     assert find_active_run(NIGHT, Batches((OLD,), ()), (long_ago,), (), NOW, is_night_read=False) is None
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from services.core.result import Health, Problem
 from services.core.settings import Settings
-from services.telemetry.dml_jobs import build_report, first_burst, peak_outstanding
+from services.nights.night_writes import describe_queue
+from services.telemetry import dml_jobs
+from services.telemetry.dml_jobs import build_report, first_burst, peak_outstanding, read_writes
 from services.telemetry.log_reader import LogLine
 from tests.support.factories import NOW, make_attempt, make_job_history, make_log_lines
 from tests.unit.policy.test_coverage_thresholds import SETTINGS
@@ -82,3 +89,37 @@ def test_a_log_that_was_read_in_part_confirms_nothing():
     report = build_report(NOW, NOW, make_job_history(make_attempt()), make_log_lines(truncated=True), SETTINGS)
     assert (report.attempted, report.rejected, report.rejected_in_logs) == (1, 0, None)
     assert report.health is Health.UNKNOWN
+
+
+@pytest.fixture
+def read_queue(monkeypatch):
+    """The report of a window that ends `ends_in` from now, of which one write belongs to a run of another date."""
+
+    def read(
+        *attempts: Any, ends_in: timedelta = timedelta(hours=1), problem: Problem | None = None
+    ) -> dml_jobs.DmlReport:
+        history = replace(make_job_history(*attempts), problem=problem)
+        monkeypatch.setattr(dml_jobs, "read_job_history", lambda *_: history)
+        monkeypatch.setattr(dml_jobs, "_read_rejection_lines", lambda *_: make_log_lines())
+        clients: Any = SimpleNamespace(now=lambda: NOW, settings=SETTINGS)
+        return read_writes(clients, NOW - timedelta(hours=3), NOW + ends_in, lambda at: at == NOW)
+
+    return read
+
+
+def test_the_queue_now_has_every_statement_that_has_not_ended_of_any_run(read_queue):
+    running = make_attempt(job_id="r", at=NOW, ended=None, ok=None)
+    of_another_run = make_attempt(job_id="o", at=NOW - timedelta(minutes=1), ended=None, ok=None)
+    pending = make_attempt(job_id="p", at=NOW, ended=None, ok=None, pending=True)
+    report = read_queue(of_another_run, running, pending, make_attempt(at=NOW))
+    assert [attempt.job_id for attempt in report.queue or ()] == ["o", "r", "p"]
+    assert describe_queue(report) == "2 of 2 running, 1 of 20 queued"
+    assert "o" not in {attempt.job_id for attempt in report.attempts}
+    assert describe_queue(read_queue()) == "0 of 2 running, 0 of 20 queued"
+
+
+def test_the_queue_of_a_past_window_or_of_a_partial_history_is_not_known(read_queue):
+    running = make_attempt(at=NOW, ended=None, ok=None)
+    assert read_queue(running, ends_in=timedelta(0)).queue is None
+    assert read_queue(running, problem=Problem("job history", NOW, "only in part")).queue is None
+    assert describe_queue(read_queue(running, ends_in=timedelta(0))) == ""

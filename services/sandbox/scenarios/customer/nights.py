@@ -110,6 +110,11 @@ class CustomerNight:
     slate: Slate
     runs: tuple[Run, ...]
 
+    @property
+    def context_slate(self) -> Slate:
+        """The slate as the context has it."""
+        return _in_context(self.slate)
+
 
 def worker_revision(at: datetime) -> str:
     """The worker's revision at an instant."""
@@ -130,12 +135,21 @@ def build_nights() -> tuple[CustomerNight, ...]:
 
 def _build_night(game_date: date, plan: Mapping[str, Any]) -> CustomerNight:
     slate = build_slate(game_date, plan)
+    in_context = _in_context(slate)
     runs: list[Run] = []
     for run_plan in plan.get("runs") or ():
-        entries = _choose_players(slate, run_plan, runs)
-        players = list(_burst(slate, run_plan) if _is_burst(run_plan) else _in_sequence(entries, run_plan))
+        entries = _choose_players(in_context, run_plan, runs)
+        players = list(_burst(in_context, run_plan) if _is_burst(run_plan) else _in_sequence(entries, run_plan))
         runs.append(Run(game_date, run_plan, tuple(_with_troubles(players, run_plan))))
     return CustomerNight(slate, tuple(runs))
+
+
+def _in_context(slate: Slate) -> Slate:
+    """Without the teams whose context failed, which are the last ones of the alphabet."""
+    lost = slate.plan.get("phases", {}).get("context", {}).get("teams", 0)
+    teams = sorted({team for game in slate.games for team in (game.away, game.home)})
+    kept = set(teams[: len(teams) - lost])
+    return replace(slate, entries=tuple(e for e in slate.entries if e.player.team in kept)) if lost else slate
 
 
 def _choose_players(slate: Slate, plan: Mapping[str, Any], earlier: list[Run]) -> list[PlayerEntry]:

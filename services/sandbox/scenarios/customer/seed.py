@@ -49,7 +49,7 @@ SETTINGS = {
 
 @cache
 def build_customer_seed() -> Seed:
-    """Their nights of 24–31 December; identical at every start."""
+    """Their nights of 23–31 December; identical at every start."""
     tables: dict[str, list[Row]] = defaultdict(list)
     created: dict[str, str] = {}
     entries: list[LogEntry] = []
@@ -61,6 +61,8 @@ def build_customer_seed() -> Seed:
         for name, (made_at, staged) in table_rows.left_staging_tables(night).items():
             tables[f"{PREDICTIONS_DATASET}.{name}"] = staged
             created[f"{PREDICTIONS_DATASET}.{name}"] = to_rfc3339(made_at)
+        for name, made in table_rows.phase_rows(night, CUSTOMER_START).items():
+            tables[name] += made
         for run in night.runs:
             tables["nba_predictions.prediction_worker_runs"] += table_rows.worker_run_rows(run)
             tables["nba_reference.processor_run_history"] += table_rows.run_history_rows(run)

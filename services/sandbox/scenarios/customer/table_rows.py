@@ -9,6 +9,7 @@ from typing import Any
 
 from services.core.clock import to_rfc3339
 from services.core.tables import PREDICTIONS_DATASET, PREDICTIONS_TABLE_NAME
+from services.sandbox.scenarios import phase_rows as phases
 from services.sandbox.scenarios import rows
 from services.sandbox.scenarios.customer.nights import CustomerNight, PlayerRun, Run, worker_revision
 from services.sandbox.scenarios.rows import Row, seeded_id
@@ -16,15 +17,15 @@ from services.sandbox.scenarios.slate import Slate
 
 SYSTEMS_ATTEMPTED = ["moving_average", "zone_matchup_v1", "similarity_balanced_v1", "xgboost_v1", "ensemble_v1"]
 ROWS_PER_PLAYER = 25
+MODEL_TRAINED_AT = "2025-11-21T08:00:00Z"
+_PLACEHOLDER = {"line_source": "ESTIMATED_AVG", "line_source_api": "ESTIMATED"}
 _CONTEXT_LEAD = timedelta(minutes=40)  # the context is made so long before the first run
 
 
 def context_rows(night: CustomerNight) -> Iterator[Row]:
     """Their context has no name of the player, and is made before the first run, the day before if need be."""
-    made_at = datetime(*night.slate.game_date.timetuple()[:3], 15, 40, tzinfo=UTC)
-    first_run_at = night.runs[0].started_at if night.runs else made_at + _CONTEXT_LEAD
-    shift = first_run_at - _CONTEXT_LEAD - made_at
-    for row in rows.context_rows(night.slate):
+    shift = _context_made_at(night) - _december_context_at(night)
+    for row in rows.context_rows(night.context_slate):
         del row["player_name"]
         at = to_rfc3339(datetime.fromisoformat(row["created_at"]) + shift)
         incomplete = row["completeness_percentage"] < 90
@@ -37,6 +38,30 @@ def context_rows(night: CustomerNight) -> Iterator[Row]:
             "data_quality_issues": ["missing_games"] if incomplete else [],
             "all_windows_complete": not incomplete,
         }
+
+
+def _december_context_at(night: CustomerNight) -> datetime:
+    return datetime(*night.slate.game_date.timetuple()[:3], *rows.CONTEXT_MADE_AT, tzinfo=UTC)
+
+
+def _context_made_at(night: CustomerNight) -> datetime:
+    return night.runs[0].started_at - _CONTEXT_LEAD if night.runs else _december_context_at(night)
+
+
+def phase_rows(night: CustomerNight, until: datetime) -> dict[str, list[Row]]:
+    """The steps before and after the predictions, as far as they have come at `until`."""
+    stored = {player.lookup: player.entry for run in night.runs for player in run.players if player.stored}
+    ended = [run.merged_at for run in night.runs[:1]]
+    return phases.phase_rows(
+        phases.PhaseNight(
+            night.slate,
+            night.context_slate.entries,
+            _context_made_at(night),
+            tuple(stored.values()),
+            ended[0] if ended else None,
+            until,
+        )
+    )
 
 
 def odds_rows(night: CustomerNight) -> Iterator[Row]:
@@ -115,6 +140,8 @@ def run_history_rows(run: Run) -> Iterator[Row]:
 def staged_rows(slate: Slate, run: Run, player: PlayerRun) -> list[Row]:
     """The rows that a worker wrote for one player: five systems × five requested lines."""
     revision, made_at = worker_revision(player.requested_at), player.write_started_at
+    share = slate.plan.get("phases", {}).get("predictions", {}).get("placeholders", 0.0)
+    has_placeholder = rows.stable_hash(f"placeholder {player.lookup}") < 1_000 * share
     made = []
     for i, row in enumerate(rows.prediction_rows(slate, player.entry, made_at)):
         line = player.entry.line if run.plan.get("one_line") else float(row["current_points_line"])
@@ -132,6 +159,8 @@ def staged_rows(slate: Slate, run: Run, player: PlayerRun) -> list[Row]:
                 "key_factors": {"pace": "fast"} if i % 5 == 0 else None,
                 "feature_importance": json.loads('{"variance": 2.1, "systems_used": 4}') if i >= 20 else None,
                 "processing_decision_reason": "processed_successfully",
+                "model_trained_at": MODEL_TRAINED_AT,
+                **(_PLACEHOLDER if has_placeholder else {}),
             }
         )
     return made

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.actions import action_feed
-from app.state import session
+from app.state import reads, session
 from services.actions.background import ActionHandle
 from services.actions.log_reader import Action, ActionLog, ActionState
 from services.auth.roles import Actor, Role
@@ -47,9 +47,13 @@ def _frame(world):
     """A page with the bell and the cards."""
     import streamlit as st
 
+    from app.actions import action_feed
     from app.frame import outcomes
 
+    world.events.append("page")
+    action_feed.hold_outcome(world.held_id)
     outcomes.render(world.read, st.container(), world.page, world.dialog_open)
+    world.events.append("outcomes")
 
 
 class World:
@@ -58,11 +62,13 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.actions: tuple[Action, ...] = ()
         self.handles: dict[str, ActionHandle] = {}
-        self.now, self.page, self.dialog_open = NOW, "Overview", False
+        self.now, self.page, self.dialog_open, self.held_id = NOW, "Overview", False, ""
+        self.events: list[str] = []
         monkeypatch.setattr(session, "now", lambda: self.now)
         monkeypatch.setattr(session, "cached_clients", lambda: SimpleNamespace(now=lambda: self.now))
         monkeypatch.setattr(session, "actor", lambda: Actor("nora", Role.OPERATOR))
         monkeypatch.setattr(action_feed, "fetch_log", self.read)
+        monkeypatch.setattr(reads, "forget_after", lambda _, *actions: self.events.append(f"read {len(actions)} anew"))
         monkeypatch.setattr(action_feed, "session_handles", lambda: self.handles)
         monkeypatch.setattr(action_feed, "progress_text", lambda action: action.message)
         monkeypatch.setattr(action_feed, "link_to", lambda *_: None)
@@ -146,3 +152,23 @@ def test_an_open_plan_is_not_closed_by_the_end_of_another_action(world):
     world.cards()
     world.actions = (SAVED, replace(RUNNING, ended_at=NOW, state=ActionState.DONE))
     assert len(world.cards()) == 2
+
+
+def test_what_an_action_changed_is_on_the_page_together_with_its_outcome(world):
+    world.actions = (RUNNING,)
+    assert not world.cards()
+    world.actions = (replace(RUNNING, ended_at=NOW, state=ActionState.DONE),)
+    world.events.clear()
+    assert len(world.cards()) == 1
+    assert world.events == ["page", "read 1 anew", "page", "outcomes"], "the first page showed what was before"
+    world.events.clear()
+    assert len(world.cards()) == 1
+    assert world.events == ["page", "outcomes"]
+
+
+def test_an_outcome_waits_for_the_page_that_does_not_show_it_yet(world):
+    world.actions, world.held_id = (SAVED,), SAVED.action_id
+    assert not world.cards()
+    assert "Save 4 aliases" in world.bell()
+    world.held_id = ""
+    assert world.cards()

@@ -52,7 +52,8 @@ def test_players_batches_alerts_and_actions_lead_to_their_own_address(monkeypatc
         alerts=SimpleNamespace(open=[SimpleNamespace(message="Writes rejected", alert_id="w-1")]),
         log=SimpleNamespace(actions=[SimpleNamespace(title="Save 4 aliases", actor="nora", action_id="a1")]),
     )
-    assert "herbertjones" in find("Player: Herbert Jones, NOP")[0].params.values()
+    (player,) = find("Player: Herbert Jones, NOP")
+    assert (player.title, ENTRIES[player.title].name, player.params) == ("Player", "player", {"player": "herbertjones"})
     assert find("Batch: batch_1")[0].params == {"batch": "batch_1"}
     assert find("Alert: Writes rejected")[0].params == {"alert": "w-1"}
     assert find("Action: Save 4 aliases, nora")[0].params == {"action": "a1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -83,7 +84,7 @@ def test_a_pasted_name_formats_nothing_in_what_is_said_about_it(paste):
 
 def save_of(text, state=None):
     """The handle of a save of pasted lines, as this session keeps it; without a state it runs."""
-    future = Future()
+    future: Future[Any] = Future()
     if state is not None:
         plan = SimpleNamespace(args=to_params(parse_lines(text).edits.values()))
         future.set_result(SimpleNamespace(action_id="a1", state=state, plan=plan))

@@ -155,16 +155,16 @@ def test_a_second_direct_write_of_a_player_is_refused_because_his_rows_match_by_
     assert count(client) == 25
 
 
-def test_of_112_direct_writes_at_once_22_are_taken_and_90_refused_in_their_words(client, customer_cloud):
+def test_of_34_direct_writes_at_once_22_are_taken_and_12_refused_in_their_words(client, customer_cloud):
     """2 run, 20 wait; the others are refused as long as the first two take."""
     player = rows_of(FIVE_LINES, 0)[:1]
-    messages = [[{**row, "player_lookup": f"player{i}"} for row in player] for i in range(112)]
+    messages = [[{**row, "player_lookup": f"player{i}"} for row in player] for i in range(34)]
     with ThreadPoolExecutor(8) as pool:
         loaded = list(pool.map(lambda item: load_for_merge(client, item[1], item[0]), enumerate(messages)))
-    with ThreadPoolExecutor(112) as pool, statements_held(customer_cloud, until_refused=90):
+    with ThreadPoolExecutor(34) as pool, statements_held(customer_cloud, until_refused=12):
         answers = [pool.submit(merge_directly, client, result) for result in loaded]
     refused = [answer.result().error for answer in answers if answer.result().error]
-    assert len(refused) == 90
+    assert len(refused) == 12
     words = "400 Resources exceeded during query execution: Too many DML statements outstanding against table"
     assert all(f"{words} nba-props-platform:nba_predictions." in error for error in refused)
     assert count(client) == 22

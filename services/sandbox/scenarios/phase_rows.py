@@ -1,0 +1,304 @@
+"""A night's rows in the customer's tables before and after the predictions, and the runs of the processors that made them.
+
+The night's plan has under `phases`, by step, what went wrong: failed (ET on the date, or on the next with a +) with its error,
+absent, stuck (ET), teams without context, defaults and placeholders (shares of the rows).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from functools import cached_property
+from typing import Any
+
+from services.core.clock import ET, to_rfc3339
+from services.sandbox.scenarios.rows import Row, seeded_id, stable_hash
+from services.sandbox.scenarios.slate import PlayerEntry, Slate
+
+SCHEDULE, INJURIES = "nba_raw.nbac_schedule", "nba_raw.nbac_injury_report"
+FEATURES, BOX_SCORES = "nba_predictions.ml_feature_store_v2", "nba_analytics.player_game_summary"
+GRADES, RUNS = "nba_predictions.prediction_accuracy", "nba_reference.processor_run_history"
+SYSTEMS = ("moving_average", "zone_matchup_v1", "similarity_balanced_v1", "xgboost_v1", "ensemble_v1")
+
+
+@dataclass(frozen=True)
+class _Processor:
+    """Who makes the rows of a step, and how long that takes."""
+
+    name: str
+    phase: str
+    service: str
+    table: str
+    takes: timedelta
+
+
+_PROCESSORS = {
+    "schedule": _Processor(
+        "NbacScheduleProcessor", "phase_2_raw", "nba-phase2-raw-processors", SCHEDULE, timedelta(seconds=40)
+    ),
+    "injuries": _Processor(
+        "NbacInjuryReportProcessor", "phase_2_raw", "nba-phase2-raw-processors", INJURIES, timedelta(seconds=55)
+    ),
+    "odds": _Processor(
+        "OddsApiPropsProcessor",
+        "phase_2_raw",
+        "nba-phase2-raw-processors",
+        "nba_raw.odds_api_player_points_props",
+        timedelta(seconds=70),
+    ),
+    "context": _Processor(
+        "UpcomingPlayerGameContextProcessor",
+        "phase_3_analytics",
+        "nba-phase3-analytics-processors",
+        "nba_analytics.upcoming_player_game_context",
+        timedelta(minutes=6),
+    ),
+    "features": _Processor(
+        "MLFeatureStoreProcessor",
+        "phase_4_precompute",
+        "nba-phase4-precompute-processors",
+        FEATURES,
+        timedelta(minutes=9),
+    ),
+    "export": _Processor("Phase6Export", "phase_6_export", "phase6-export", "gs://nba-props-api", timedelta(minutes=2)),
+    "box_scores": _Processor(
+        "PlayerGameSummaryProcessor",
+        "phase_3_analytics",
+        "nba-phase3-analytics-processors",
+        BOX_SCORES,
+        timedelta(minutes=5),
+    ),
+    "grading": _Processor(
+        "PredictionAccuracyProcessor", "phase_5_grading", "phase5b-grading", GRADES, timedelta(minutes=3)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class PhaseNight:
+    """A night: its slate, who is in context since when, who was predicted (None: no run), and when the scenario starts."""
+
+    slate: Slate
+    in_context: tuple[PlayerEntry, ...]
+    context_at: datetime
+    predicted: tuple[PlayerEntry, ...]
+    predicted_at: datetime | None
+    until: datetime
+
+    @property
+    def plan(self) -> Mapping[str, Mapping[str, Any]]:
+        """What went wrong, by step."""
+        plan: Mapping[str, Mapping[str, Any]] = self.slate.plan.get("phases") or {}
+        return plan
+
+    def at(self, clock_time: str) -> datetime:
+        """A time of day, US Eastern, on the game date, or on the next one with a + before it."""
+        day = self.slate.game_date + timedelta(days=clock_time.startswith("+"))
+        return datetime.combine(day, time.fromisoformat(clock_time.removeprefix("+")), tzinfo=ET)
+
+    @cached_property
+    def done_at(self) -> Mapping[str, datetime]:
+        """When each step is done, where it is."""
+        times = {
+            "schedule": self.at("06:00") - timedelta(days=1),
+            "injuries": min(self.at("10:30"), self.context_at - timedelta(minutes=5)),
+            "odds": max((entry.game.tipoff for entry in self.slate.entries), default=self.at("19:00"))
+            - timedelta(hours=3),
+            "context": self.context_at,
+            "features": self.context_at + timedelta(minutes=15),
+            "box_scores": self.at("+06:10"),
+            "grading": self.at("+11:10"),
+        }
+        if self.predicted_at is not None:
+            times["export"] = self.predicted_at + timedelta(minutes=4)
+        return times
+
+
+def phase_rows(night: PhaseNight) -> dict[str, list[Row]]:
+    """The rows of the night in each of these tables, as far as the scenario's start has come."""
+    tables: dict[str, list[Row]] = defaultdict(list)
+    if not night.slate.games:
+        return tables
+    made: dict[str, list[Row]] = {
+        "schedule": list(_schedule_rows(night)),
+        "injuries": list(_injury_rows(night)),
+        "odds": [],
+        "context": [],
+        "features": list(_feature_rows(night)),
+        "box_scores": list(_box_score_rows(night)),
+        "grading": list(_grade_rows(night)),
+        "export": [],
+    }
+    counts = {"odds": sum(e.has_odds for e in night.slate.entries), "context": len(night.in_context)}
+    counts["export"] = len(night.predicted)
+    for step, done_at in night.done_at.items():
+        trouble, processor = night.plan.get(step, {}), _PROCESSORS[step]
+        if made[step] and done_at <= night.until and not trouble.keys() & {"absent", "failed"}:
+            tables[processor.table] += made[step]
+        tables[RUNS] += _run_rows(night, step, done_at, counts.get(step, len(made[step])), trouble)
+    return tables
+
+
+def _run_rows(
+    night: PhaseNight, step: str, done_at: datetime, records: int, trouble: Mapping[str, Any]
+) -> Iterator[Row]:
+    """A row when the run starts, another when it ends, as far as it does."""
+    processor = _PROCESSORS[step]
+    ended_at = night.at(trouble["failed"]) if "failed" in trouble else done_at
+    started_at = night.at(trouble["stuck"]) if "stuck" in trouble else ended_at - processor.takes
+    if started_at > night.until or "absent" in trouble:
+        return
+    common = {
+        "processor_name": processor.name,
+        "run_id": f"{processor.name}_{night.slate.game_date}_{seeded_id('run', step, night.slate.game_date)[:8]}",
+        "season_year": 2025,
+        "data_date": night.slate.game_date.isoformat(),
+        "started_at": to_rfc3339(started_at),
+        "phase": processor.phase,
+        "output_table": processor.table,
+        "cloud_run_service": processor.service,
+    }
+    yield {**common, "status": "running", "processed_at": to_rfc3339(started_at)}
+    if "stuck" in trouble or ended_at > night.until:
+        return
+    error = {"errors": json.loads(json.dumps([trouble["error"]]))} if "failed" in trouble else {}
+    yield {
+        **common,
+        **error,
+        "status": "failed" if error else "success",
+        "records_processed": records,
+        "duration_seconds": processor.takes.total_seconds(),
+        "processed_at": to_rfc3339(ended_at),
+    }
+
+
+def _schedule_rows(night: PhaseNight) -> Iterator[Row]:
+    made_at = to_rfc3339(night.done_at["schedule"])
+    for game in night.slate.games:
+        number = stable_hash(game.game_id)
+        yield {
+            "game_id": f"00225{number:05d}",
+            "game_code": f"{night.slate.game_date:%Y%m%d}/{game.away}{game.home}",
+            "season": "2025",
+            "season_nba_format": "2025-26",
+            "season_year": 2025,
+            "game_date": night.slate.game_date.isoformat(),
+            "game_date_est": to_rfc3339(game.tipoff),
+            "game_status": 1,
+            "game_status_text": "Scheduled",
+            "home_team_id": 1_610_612_700 + stable_hash(game.home) % 99,
+            "home_team_tricode": game.home,
+            "home_team_name": game.home,
+            "away_team_id": 1_610_612_700 + stable_hash(game.away) % 99,
+            "away_team_tricode": game.away,
+            "away_team_name": game.away,
+            "data_source": "api_stats",
+            "source_file_path": f"nba-com/schedule/{night.slate.game_date}.json",
+            "created_at": made_at,
+            "processed_at": made_at,
+        }
+
+
+def _injury_rows(night: PhaseNight) -> Iterator[Row]:
+    made_at = night.done_at["injuries"].astimezone(ET)
+    for entry in night.slate.entries:
+        if entry.status == "available" and stable_hash(entry.player.lookup) % 6:
+            continue
+        yield {
+            "report_date": made_at.date().isoformat(),
+            "report_hour": made_at.hour,
+            "season": "2025-26",
+            "game_date": night.slate.game_date.isoformat(),
+            "game_id": entry.game.game_id,
+            "matchup": f"{entry.game.away}@{entry.game.home}",
+            "away_team": entry.game.away,
+            "home_team": entry.game.home,
+            "team": entry.player.team,
+            "player_full_name": entry.player.name,
+            "player_lookup": entry.player.lookup,
+            "injury_status": entry.status,
+            "reason_category": "injury",
+            "confidence_score": 1.0,
+            "processed_at": to_rfc3339(made_at),
+        }
+
+
+def _feature_rows(night: PhaseNight) -> Iterator[Row]:
+    made_at, defaults = to_rfc3339(night.done_at["features"]), night.plan.get("features", {}).get("defaults", 0.0)
+    rng = random.Random(f"features {night.slate.game_date}")
+    for entry in night.in_context:
+        has_defaults = rng.random() < defaults
+        yield {
+            "player_lookup": entry.player.lookup,
+            "universal_player_id": entry.player.universal_id,
+            "game_date": night.slate.game_date.isoformat(),
+            "game_id": entry.game.game_id,
+            "feature_count": 33,
+            "feature_version": "v2_33features",
+            "feature_quality_score": "52.40" if has_defaults else "88.00",
+            "opponent_team_abbr": entry.opponent,
+            "is_home": entry.player.team == entry.game.home,
+            "data_source": "mixed" if has_defaults else "phase4",
+            "completeness_percentage": 61.0 if has_defaults else 96.0,
+            "is_production_ready": not has_defaults,
+            "default_feature_count": 9 if has_defaults else 0,
+            "is_quality_ready": not has_defaults,
+            "created_at": made_at,
+        }
+
+
+def _box_score_rows(night: PhaseNight) -> Iterator[Row]:
+    made_at = to_rfc3339(night.done_at["box_scores"])
+    for entry in _played(night.slate.entries):
+        yield {
+            "player_lookup": entry.player.lookup,
+            "universal_player_id": entry.player.universal_id,
+            "player_full_name": entry.player.name,
+            "game_id": entry.game.game_id,
+            "game_date": night.slate.game_date.isoformat(),
+            "team_abbr": entry.player.team,
+            "opponent_team_abbr": entry.opponent,
+            "season_year": 2025,
+            "points": _points(night, entry),
+            "minutes_played": round(entry.minutes),
+            "starter_flag": entry.minutes > 28,
+            "win_flag": entry.player.team == entry.game.home,
+            "is_active": True,
+            "created_at": made_at,
+            "processed_at": made_at,
+        }
+
+
+def _grade_rows(night: PhaseNight) -> Iterator[Row]:
+    graded_at = to_rfc3339(night.done_at["grading"])
+    for entry in _played(night.predicted):
+        for system in SYSTEMS:
+            error = _points(night, entry) - entry.line
+            yield {
+                "player_lookup": entry.player.lookup,
+                "game_id": entry.game.game_id,
+                "game_date": night.slate.game_date.isoformat(),
+                "system_id": system,
+                "team_abbr": entry.player.team,
+                "opponent_team_abbr": entry.opponent,
+                "line_value": str(entry.line),
+                "actual_points": _points(night, entry),
+                "absolute_error": str(abs(error)),
+                "signed_error": str(-error),
+                "prediction_correct": bool(stable_hash(f"{system} {entry.player.lookup} {night.slate.game_date}") % 2),
+                "is_voided": False,
+                "graded_at": graded_at,
+            }
+
+
+def _played(entries: Iterable[PlayerEntry]) -> Iterator[PlayerEntry]:
+    return (entry for entry in entries if entry.status not in ("out", "doubtful"))
+
+
+def _points(night: PhaseNight, entry: PlayerEntry) -> int:
+    rng = random.Random(f"points {night.slate.game_date} {entry.player.lookup}")
+    return max(0, round(entry.player.points + rng.gauss(0, 5)))

@@ -1,0 +1,170 @@
+"""The state of a step: one case for each, and what is compared with what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from services.core.result import Health, Problem, Result
+from services.core.settings import Settings
+from services.phases.judge import StepReport, StepState, first_trouble, judge_steps
+from services.phases.reader import Counts, NightPhases
+from tests.support.phase_facts import DAY, SOURCE, TEAMS, at, make_count, make_counts, make_phases, make_runs
+
+SETTINGS = Settings.from_env({})
+EVENING = at("19:00")
+CONTEXT = "UpcomingPlayerGameContextProcessor"
+
+
+def judge(phases: NightPhases, name: str = "context", now=EVENING) -> StepReport:
+    return next(report for report in judge_steps(phases, SETTINGS, now) if report.step.name == name)
+
+
+def test_a_step_with_every_team_and_the_usual_count_is_ok_with_its_usual_time():
+    report = judge(make_phases(context=make_counts(make_count(60))))
+    assert (report.state, report.health, report.text) == (StepState.OK, Health.OK, "60 players, usually 64")
+    assert report.usual_time == timedelta(hours=10, minutes=40)
+    assert [state for _, state, _ in report.earlier] == [StepState.OK] * 6
+
+
+def test_a_step_without_a_team_that_plays_is_short_since_it_was_due():
+    report = judge(make_phases(context=make_counts(make_count(48, parts=TEAMS - {"LAL"}))))
+    assert (report.state, report.health, report.missing) == (StepState.SHORT, Health.CRITICAL, ("LAL",))
+    assert report.text == "1 of 4 teams missing: LAL; 48 players, usually 64"
+    assert report.problem == "context missing for 1 team since 11:05 ET"
+
+
+def test_a_step_below_the_usual_share_is_short_and_warns():
+    report = judge(make_phases(features=make_counts(make_count(50))), "features")
+    assert (report.state, report.health, report.text) == (StepState.SHORT, Health.WARNING, "50 players, usually 64")
+
+
+def test_what_is_usual_is_counted_per_team_of_the_date():
+    schedule = make_counts(make_count(1, parts=frozenset({"BOS", "LAL"})))
+    report = judge(make_phases(schedule=schedule, features=make_counts(make_count(30))), "features")
+    assert (report.state, report.usual) == (StepState.OK, 32)
+
+
+def test_too_few_earlier_dates_show_nothing_usual():
+    few = Result(Counts({DAY: make_count(3)}, SOURCE))
+    schedule = Result(Counts({DAY: make_count(2)}, SOURCE))
+    report = judge(make_phases(schedule=schedule, features=few), "features")
+    assert (report.state, report.usual, report.usual_time) == (StepState.OK, None, None)
+
+
+@pytest.mark.parametrize(
+    ("now", "state", "text"),
+    [
+        ("11:04", StepState.NOT_DUE, "nothing there yet; due 29 Dec 11:05 ET"),
+        ("11:05", StepState.LATE, "nothing there"),
+    ],
+)
+def test_a_step_with_nothing_is_late_from_its_due_time_on(now, state, text):
+    report = judge(make_phases(context=make_counts(None)), now=at(now))
+    assert (report.state, report.text) == (state, text)
+    assert report.since == (at("11:05") if state is StepState.LATE else None)
+
+
+def test_a_failed_run_fails_an_incomplete_step_since_then_with_its_error():
+    run = make_runs(CONTEXT, failed=1, succeeded_at=None, failed_at=at("10:58"), error="quota")
+    report = judge(make_phases(run, context=make_counts(None)))
+    assert (report.state, report.since, report.error) == (StepState.FAILED, at("10:58"), "quota")
+    assert report.health is Health.CRITICAL
+
+
+def test_a_failed_run_that_a_later_one_made_good_fails_nothing():
+    run = make_runs(CONTEXT, failed=1, succeeded_at=at("11:30"), failed_at=at("10:58"), error="quota")
+    assert judge(make_phases(run, context=make_counts(make_count()))).state is StepState.OK
+    assert judge(make_phases(run, context=make_counts(None))).state is StepState.LATE
+
+
+def test_a_run_without_an_end_fails_a_step_that_is_due():
+    run = make_runs(CONTEXT, unfinished=1, unfinished_since=at("10:35"), succeeded_at=None)
+    report = judge(make_phases(run, context=make_counts(None)))
+    assert (report.state, report.since, report.text) == (
+        StepState.FAILED,
+        at("10:35"),
+        "nothing there; its run has not ended",
+    )
+    assert judge(make_phases(run, context=make_counts(None)), now=at("10:50")).state is StepState.NOT_DUE
+
+
+def test_a_step_whose_table_is_not_there_is_not_connected():
+    report = judge(make_phases(context=None))
+    assert (report.state, report.health) == (StepState.NOT_CONNECTED, Health.NONE_EXPECTED)
+    assert report.text.startswith("nba_analytics.upcoming_player_game_context is not there")
+
+
+def test_a_step_that_cannot_be_read_is_unknown_and_no_trouble():
+    phases = make_phases(context=Result(None, Problem("Context", EVENING, "BigQuery refused.")))
+    report = judge(phases)
+    assert (report.state, report.health, report.text) == (StepState.UNKNOWN, Health.UNKNOWN, "BigQuery refused.")
+    assert first_trouble(judge_steps(phases, SETTINGS, EVENING)) is None
+
+
+def test_a_count_that_is_not_recorded_is_unknown_not_zero():
+    report = judge(make_phases(context=make_counts(replace(make_count(), found=None))))
+    assert (report.state, report.text) == (StepState.UNKNOWN, "how many is not recorded")
+
+
+def test_on_a_date_without_games_nothing_is_expected():
+    schedule = make_phases(schedule=make_counts(None), context=make_counts(None))
+    assert {report.state for report in judge_steps(schedule, SETTINGS, EVENING)[:2]} == {StepState.NONE_EXPECTED}
+
+
+def test_without_a_schedule_odds_and_context_say_which_teams_play():
+    odds = make_counts(make_count(30))
+    phases = make_phases(schedule=None, odds=odds, context=make_counts(make_count(48, parts=TEAMS - {"MIA"})))
+    assert judge(phases).missing == ("MIA",)
+
+
+def test_without_any_team_known_a_due_step_is_unknown():
+    phases = make_phases(schedule=None, context=make_counts(None))
+    assert judge(phases).state is StepState.UNKNOWN
+    assert judge(phases, now=at("09:00")).state is StepState.NOT_DUE
+
+
+@pytest.mark.parametrize(
+    ("found", "total", "state", "text"),
+    [
+        (20, 100, StepState.OK, "20 of 100 rows (20.0%), allowed 0–20%"),
+        (21, 100, StepState.FAILED, "21 of 100 rows (21.0%), allowed 0–20%"),
+        (0, 0, StepState.NONE_EXPECTED, "no rows to judge"),
+    ],
+)
+def test_a_quality_step_is_judged_by_its_range_and_warns(found, total, state, text):
+    lines = make_counts(make_count(found, total))
+    report = judge(make_phases(placeholder_lines=lines), "placeholder_lines")
+    assert (report.state, report.text) == (state, text)
+    assert report.health in (Health.OK, Health.WARNING, Health.NONE_EXPECTED)
+
+
+def test_a_quality_step_without_a_total_is_judged_in_its_unit():
+    report = judge(make_phases(model_age=make_counts(make_count(61))), "model_age")
+    assert (report.state, report.text) == (StepState.FAILED, "61 days, allowed 0–60")
+
+
+@pytest.mark.parametrize(("hours", "state"), [(0.9, StepState.OK), (1.1, StepState.FAILED)])
+def test_a_run_is_stuck_an_hour_after_its_start_at_the_earliest(hours, state):
+    since = EVENING - timedelta(hours=hours)
+    phases = make_phases(make_runs(CONTEXT, unfinished=1, unfinished_since=since), context=make_counts(make_count()))
+    report = judge(phases, "stuck_runs")
+    assert (report.state, report.found) == (state, int(state is StepState.FAILED))
+
+
+def test_a_run_that_usually_takes_long_is_not_stuck_before_three_times_that():
+    since = EVENING - timedelta(hours=2)
+    run = make_runs("BackfillProcessor", unfinished=1, unfinished_since=since, longest_s=3_600.0)
+    assert judge(make_phases(run), "stuck_runs").state is StepState.OK
+
+
+def test_the_first_trouble_is_the_first_step_before_the_predictions():
+    late = make_counts(None)
+    phases = make_phases(context=late, features=late, grading=late)
+    trouble = first_trouble(judge_steps(phases, SETTINGS, at("23:00")))
+    assert trouble is not None
+    assert trouble.problem == "context missing since 11:05 ET"
+    after_only = make_phases(context=make_counts(make_count()), box_scores=late)
+    assert first_trouble(judge_steps(after_only, SETTINGS, EVENING + timedelta(days=1))) is None
