@@ -55,8 +55,7 @@ def render_access_denied(error: OnCallError) -> None:
 
 
 st.set_page_config(APP_TITLE, "🏀", layout="wide", initial_sidebar_state=216)
-pages = build_pages()
-page = st.navigation([*pages.values(), *build_alternatives()], position="hidden")
+page = st.navigation([*build_pages(), *build_alternatives()], position="hidden")
 apply_theme()
 try:
     session.actor()
@@ -69,7 +68,7 @@ wait_for_log = action_feed.fetch_log_async()
 first_stored_night = partial(reads.first_stored_night, session.cached_clients())
 chosen_night = session.resolve_night(first_stored_night, hold=dialog.is_dialog_open())
 palette.render_search_button()
-links = sidebar.Links(pages, page, chosen_night.game_date)
+links = sidebar.Links(page.title, chosen_night.game_date)
 links.render()
 header = Header(ENTRIES[page.title], chosen_night)
 background_cache.on_slow(header.show_waiting)

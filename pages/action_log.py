@@ -7,7 +7,7 @@ from collections import Counter
 import streamlit as st
 
 from app.actions import action_feed
-from app.components import filters, text_format, widgets
+from app.components import filters, tables, text_format, widgets
 from app.components.html_table import Cell, Column, Link, Mark, show_table
 from app.panels import action_page
 from app.state import session
@@ -75,8 +75,10 @@ def render(log: ActionLog) -> None:
         found = filter_actions(log)
         rows = [to_table_row(action) for action in found[:MAX_SHOWN_ACTIONS]]
         show_table(COLUMNS, rows, alt="Actions", empty="No matches.")
-        if (more := len(found) - MAX_SHOWN_ACTIONS) > 0:
-            st.caption(f"{more:,} more: search finds them.")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            tables.csv_button(found, "actions", action_page.csv_row)
+            if (more := len(found) - MAX_SHOWN_ACTIONS) > 0:
+                st.caption(f"{more:,} more: search finds them, the CSV has them all.")
     else:
         st.caption("Every change made from this dashboard is kept here: user, reason, plan, result.")
     widgets.source_footer((log.source,))

@@ -11,7 +11,8 @@ from app.state import reads, session
 from services.core.clock import format_eastern, night_window
 from services.judgement.statement import Subject
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
-from services.reports.events import ACTIONS, SCALED, night_events
+from services.reports.event import ACTIONS, SCALED
+from services.reports.events import night_events
 from services.telemetry.dml_jobs import DmlReport
 
 cloud, game_date = session.cached_clients(), session.game_date()

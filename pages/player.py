@@ -5,10 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from app.actions import dialog
+from app.charts import player_strip
 from app.components import text_format, widgets
 from app.panels import notes_panel, player_steps
 from app.state import reads, session
-from services.core.result import Health
+from services.core.result import Health, Result
+from services.nights.player_history import PlayerHistory
 from services.nights.player_stages import NightStatus, PlayerStatus
 from services.notes.note import About
 from services.reports.player_story import build_story, find_players
@@ -43,6 +45,20 @@ def render_player(player: PlayerStatus, night: NightStatus) -> None:
         st.html(player_steps.steps_html(story))
 
 
+def render_history(player_lookup: str, reading: Result[PlayerHistory]) -> None:
+    """How far the player came on the last dates with games; what may still come is not judged."""
+    with st.container(border=True, key="card history"):
+        st.subheader("Last game dates", anchor=False)
+        history = widgets.value_or_notice(reading, "The last game dates")
+        if history is not None:
+            nights = facts.usual.value.days if facts.usual.value else ()
+            pending = {day.game_date: day.pending for day in nights if day.pending}
+            if facts.is_running or (facts.night.value is not None and facts.night.value.was_run is False):
+                pending[game_date] = "running" if facts.is_running else "not run yet"
+            st.html(player_strip.to_html(history.days, player_lookup, pending))
+            widgets.source_footer((history.source,))
+
+
 def render(night: NightStatus, player_lookup: str) -> None:
     """Every player of the lookup key, or that there is none on this date."""
     st.page_link(
@@ -55,8 +71,10 @@ def render(night: NightStatus, player_lookup: str) -> None:
     if not players:
         widgets.verdict(Health.NONE_EXPECTED, f"No player “{player_lookup}” on this date", outdated=facts.outdated)
         return
+    wait_for_history = reads.player_history.fetch_async(cloud, player_lookup, game_date)
     for player in players:
         render_player(player, night)
+    render_history(player_lookup, wait_for_history())
     notes_panel.render(game_date, About.PLAYER, player_lookup)
     widgets.render_problems(night.problems)
     log_params = {**session.log_link_params("Failed players"), "log_find": player_lookup}

@@ -19,7 +19,8 @@ from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.text import pluralize, to_printable
 from services.nights.coverage import NightCoverage
-from services.reports.events import DatedChanges, Event
+from services.reports.dated_changes import DatedChanges
+from services.reports.event import Event
 
 _AXIS_MAX_PCT = 112.0  # per cent; leaves room above a full bar
 _AXIS_PCTS = (0, 50, 100)

@@ -42,6 +42,13 @@ NAVIGATION: Mapping[str, tuple[Entry, ...]] = {
         Entry(
             "dml_errors", "DML errors", "sync_problem", "Rejected BigQuery writes and the concurrency limit they hit."
         ),
+        Entry(
+            "explore",
+            "Explore",
+            "query_stats",
+            "Rows, players, lines and duplicates over a range of dates.",
+            of_date=False,
+        ),
     ),
     "Operate": (
         Entry("runs", "Runs", "directions_run", "Prediction batches: progress, results and verification."),
@@ -107,12 +114,9 @@ ALTERNATIVE_URL_PATHS = {
 }
 
 
-def build_pages() -> dict[str, st.Page]:
-    """Streamlit's page of each entry, by title, under its own address; the first is the default page."""
-    return {
-        entry.title: _to_page(entry, _HOME_URL_PATH if entry.name == "overview" else entry.name)
-        for entry in ENTRIES.values()
-    }
+def build_pages() -> list[st.Page]:
+    """Streamlit's page of each entry under its own address; the first is the default page."""
+    return [_to_page(entry, _HOME_URL_PATH if entry.name == "overview" else entry.name) for entry in ENTRIES.values()]
 
 
 def build_alternatives() -> list[st.Page]:

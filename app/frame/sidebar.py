@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
+from html import escape
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
+from app.charts.html_parts import icon
 from app.components import text_format
+from app.components.widgets import page_href
 from app.frame.pages import NAVIGATION, Entry
 from app.state import reads, session
 from services.auth.roles import Role
@@ -46,59 +48,66 @@ def count_open_alerts(clients: Clients, _day: date) -> int | None:
     return None if alerts is None else len(alerts.open)
 
 
-# What waits behind a page, and its badge's colour; red only where predictions are missing or an alert is open.
+# What waits behind a page, and its badge's class in app/http/style.css; red only where predictions are missing or an alert is open.
 COUNTS: dict[str, tuple[Callable[[Clients, date], int | None], str]] = {
     "missing_players": (count_missing_players, "red"),
-    "staging_tables": (count_unmerged_tables, "orange"),
-    "player_names": (count_unmatched_names, "orange"),
+    "staging_tables": (count_unmerged_tables, "amb"),
+    "player_names": (count_unmatched_names, "amb"),
     "alerts": (count_open_alerts, "red"),
 }
+LINK_PX, SECTION_PX = 30, 32  # as in app/http/style.css: the list has its room while its script is still on its way
 
 
 class Links:
-    """The links to the pages. They are drawn before the page, and the counts once more after it, from what it has read."""
+    """The links to the pages, one list. It is drawn before the page, and once more after it if what it has read changes a count.
 
-    def __init__(self, pages: dict[str, st.Page], current: st.Page, day: date) -> None:
-        # A page that was opened by a former address is the current one under that address.
-        self._pages, self._day, self._labels = {**pages, current.title: current}, day, dict[str, str]()
-        self._places = dict[str, DeltaGenerator]()
+    The script of app/http/index_page.py opens them without loading the app anew.
+    """
+
+    def __init__(self, current_title: str, day: date) -> None:
+        self._current_title, self._day, self._html = current_title, day, ""
 
     def render(self) -> None:
-        """Draw every link, those of a section under its name."""
-        with st.sidebar.container(key="pages", gap=None):
-            for section, entries in NAVIGATION.items():
-                if section:
-                    st.caption(section)
-                for entry in entries:
-                    if entry.name in COUNTS:
-                        self._places[entry.name] = st.empty()
-                    self._draw(entry)
+        """Draw the list."""
+        self._html = self._to_html()
+        height = LINK_PX * sum(map(len, NAVIGATION.values())) + SECTION_PX * sum(map(bool, NAVIGATION))
+        with st.sidebar.container(key="pages", height=height, border=False):
+            self._element = st.html(self._html)
 
     def update_counts(self) -> None:
-        """Draw again the links whose counts the page has changed."""
-        for entries in NAVIGATION.values():
-            for entry in entries:
-                if entry.name in COUNTS:
-                    self._draw(entry)
+        """Draw the list again where a count has changed."""
+        if (html := self._to_html()) != self._html:
+            self._element.html(html)
 
-    def _draw(self, entry: Entry) -> None:
-        label = entry.title + self._badge(entry.name)
-        if self._labels.get(entry.name) != label:
-            self._labels[entry.name] = label
-            self._places.get(entry.name, st).page_link(
-                self._pages.get(entry.title, entry.path),
-                label=label,
-                icon=f":material/{entry.icon}:",
-                width="stretch",
-                query_params=session.link_params(),
-            )
+    def _to_html(self) -> str:
+        return nav_html(self._current_title, self._count)
 
-    def _badge(self, name: str) -> str:
-        if name not in COUNTS:
-            return ""
-        count_for, color = COUNTS[name]
-        count = count_for(session.cached_clients(), self._day)
-        return f" :{color}-badge[{count:,}]" if count else ""
+    def _count(self, name: str) -> int | None:
+        return COUNTS[name][0](session.cached_clients(), self._day) if name in COUNTS else None
+
+
+def nav_html(current_title: str, count_of: Callable[[str], int | None]) -> str:
+    """The list of pages, those of a section under its name."""
+    return f'<nav class="pages" aria-label="Pages">{"".join(_sections_html(current_title, count_of))}</nav>'
+
+
+def _sections_html(current_title: str, count_of: Callable[[str], int | None]) -> Iterator[str]:
+    for section, entries in NAVIGATION.items():
+        label_id = f"pages-{section.lower().replace(' ', '-')}"
+        items = "".join(_link_html(entry, entry.title == current_title, count_of(entry.name)) for entry in entries)
+        if section:
+            yield f'<p id="{label_id}">{escape(section)}</p><ul aria-labelledby="{label_id}">{items}</ul>'
+        else:
+            yield f"<ul>{items}</ul>"
+
+
+def _link_html(entry: Entry, is_current: bool, count: int | None) -> str:
+    current = ' aria-current="page"' if is_current else ""
+    badge = f' <b class="{COUNTS[entry.name][1]}">{count:,}</b>' if count else ""
+    return (
+        f'<li><a href="{escape(page_href(entry.name))}"{current}>{icon(entry.icon)}'
+        f"<span>{escape(entry.title)}</span>{badge}</a></li>"
+    )
 
 
 def render_footer() -> None:

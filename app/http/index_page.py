@@ -18,18 +18,25 @@ _DESCRIPTION = '<meta name="description" content="On-call dashboard of the NBA p
 # The keys of the help press the buttons that they stand for, in the page and while nothing is typed: Streamlit's own shortcuts take
 # no brackets and no `r`. The search of “Go to…” has the focus as soon as it is there.
 # A table or command that is wider than the screen can be moved by the arrow keys.
-# A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
+# A link to a page opens it by the browser's history, as Streamlit's own do, instead of loading everything anew. One of the sidebar
+# that has the focus has it again when the list is drawn anew with the next page.
 # Escape in a plan with typed text presses its own Cancel, which asks: Streamlit would close the dialog at once and ask its script after.
 # Before it is loaded anew the browser asks, while something is typed in a dialog or pasted into a box.
 # The lines of the alias box are counted as they are typed, as the page counts them when it gets them: neither empty nor a header.
 _SCRIPT = r"""<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
-  const link = event.target.closest("[data-testid=stMain] a[href^='/']")
+  const link = event.target.closest(":is([data-testid=stMain], [data-testid=stSidebar]) a[href^='/']")
   if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
   event.preventDefault()
   history.pushState(null, "", link.href)
   dispatchEvent(new PopStateEvent("popstate"))
 })
+let pagePath
+addEventListener("pointerdown", () => pagePath = null, true)
+addEventListener("focusin", ({ target }) => pagePath = target.closest("nav.pages a")?.pathname)
+new MutationObserver(() => {
+  if (pagePath && document.activeElement === document.body) document.querySelector(`nav.pages a[href^="${pagePath}?"]`)?.focus()
+}).observe(document, { childList: true, subtree: true })
 addEventListener("keydown", event => {
   const fields = [...document.querySelectorAll(":is(.st-key-action-reason, .st-key-action-typed) input")]
   if (event.key !== "Escape" || !fields.some(field => field.value.trim())) return

@@ -52,6 +52,24 @@ def duration_text(action: Action) -> str:
     return format_duration((action.ended_at - action.started_at).total_seconds()) if action.ended_at else ""
 
 
+def csv_row(action: Action) -> dict[str, object]:
+    """An action as a row of the download."""
+    return {
+        "started": action.started_at,
+        "ended": action.ended_at,
+        "action": action.title,
+        "status": action.state.word,
+        "result": result_text(action),
+        "user": action.actor,
+        "role": action.role,
+        "reason": action.reason,
+        "coverage": coverage_change(action),
+        "target": action.target,
+        "type": action.action_name,
+        "id": action.action_id,
+    }
+
+
 def show_action(action: Action, log: ActionLog) -> None:
     """The whole page of one action."""
     now = session.now()

@@ -10,6 +10,7 @@ from html import escape
 import streamlit as st
 
 from app.actions import action_feed, dialog
+from app.charts import dml_chart
 from app.charts.batch_stages import format_duration, stages_html
 from app.components import filters, text_format, widgets
 from app.components.html_table import Column, Link, Mark, show_table
@@ -29,8 +30,9 @@ from services.judgement.statement import Subject
 from services.notes.note import About
 from services.runs.actions import RESUME_BATCH
 from services.runs.active_run import ActiveRun
-from services.runs.batch_details import BatchDetails, BatchPlayer, write_stages
+from services.runs.batch_details import BatchDetails, BatchPlayer, write_stages, writes_of_batch
 from services.runs.stop import STOP_RUN
+from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.log_reader import LogLine
 
 MAX_PLAYERS, MAX_LINES = 50, 50  # rows that are shown; search finds the others
@@ -91,6 +93,7 @@ def show_batch(
     with left:
         st.subheader("Stages", anchor=False)
         st.html(stages_html(stages, now) or "<p>No stage is recorded.</p>")
+        _show_rejections(batch, facts.writes.value)
     with right:
         _show_verification(batch, batches, judgement)
     notes_panel.render(batch.game_date, About.BATCH, batch.batch_id)
@@ -147,6 +150,19 @@ def _show_buttons(batch: Batch, action: Action | None, is_running: bool) -> None
         if action is not None:
             params = {**session.link_params(), "action": action.action_id}
             st.page_link("../pages/action_log.py", label="Action", icon=":material/history:", query_params=params)
+
+
+def _show_rejections(batch: Batch, writes: DmlReport | None) -> None:
+    """The writes of the batch by the minute, where any was rejected."""
+    report = writes_of_batch(batch, writes)
+    if report is None and writes is not None and writes.rejected_at_least:
+        st.caption(
+            f"At least {writes.rejected_at_least:,} writes of this date were rejected; of which batch is unknown."
+        )
+    elif report is not None and report.rejected:
+        st.subheader("Rejected writes", anchor=False)
+        alt = f"{report.rejected:,} of {report.attempted:,} writes of this batch rejected"
+        st.html(dml_chart.to_html(report, (), alt))
 
 
 def _show_verification(batch: Batch, batches: Batches, judgement: NightJudgement) -> None:

@@ -15,7 +15,7 @@ from services.core.result import Result
 from services.gcp.clients import Clients
 from services.nights.coverage import CoverageHistory
 from services.policy.coverage_thresholds import threshold_lines
-from services.reports.events import changes_by_date
+from services.reports.dated_changes import changes_by_date
 from services.scaling.deploys import DeployHistory
 
 DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "with_odds"}

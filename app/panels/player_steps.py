@@ -10,7 +10,7 @@ from app.state import session
 from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.text import to_printable
-from services.nights.player_stages import PlayerStatus
+from services.nights.player_stages import PlayerStatus, Stage
 from services.reports.player_story import PlayerStory, Step, StepState
 
 _ICONS = {
@@ -67,7 +67,7 @@ def _step_html(step: Step) -> str:
     icon_name, css_class = _ICONS[step.state]
     at = f"{format_eastern(step.at, '%H:%M:%S')}" if step.at is not None else "–"
     text = escape(to_printable(step.text))
-    if step.number and step.at is not None and "batch_" in step.text:
+    if step.stage is Stage.REQUESTED and step.number and "batch_" in step.text:
         batch_id = step.text.partition(",")[0]
         href = escape(widgets.page_href("runs", {**session.link_params(), "batch": batch_id}))
         text = text.replace(escape(batch_id), f'<a href="{href}">{escape(batch_id)}</a>', 1)

@@ -192,6 +192,19 @@ def services(terminal: Terminal) -> Report:
     return platform_reports.services_report(terminal.reading)
 
 
+@_reading("subscriptions")
+def subscriptions(terminal: Terminal) -> Report:
+    """Pub/Sub subscriptions against the manifest: push address, dead letters, backlog; and topics without a subscription."""
+    return platform_reports.subscriptions_report(terminal.reading)
+
+
+@_reading("refusals")
+@click.option("--hours", default=24, show_default=True, help="How many hours up to now.")
+def refusals(terminal: Terminal, hours: int) -> Report:
+    """Calls between services that were refused with 401, 403 or 429, by service and caller."""
+    return platform_reports.refusals_report(terminal.reading, hours)
+
+
 @_reading("schedule")
 def schedule(terminal: Terminal) -> Report:
     """Scheduled jobs: last attempt, next run, and what is wrong."""

@@ -37,6 +37,18 @@ class PlayerRecords:
         return next((int(count) for count in recorded if count is not None), None)
 
     @property
+    def generated_at(self) -> datetime | None:
+        """When the rows were generated, by the log, else by the run row; None where neither says so."""
+        if self.generation is not None:
+            return self.generation.line.at
+        return self.run_row["created_at"] if self.run_row and self.run_row["predictions_generated"] else None
+
+    @property
+    def staged_at(self) -> datetime | None:
+        """When the ledger recorded the rows as staged; None where it did not."""
+        return self.ledger_row["recorded_at"] if self.ledger_row and self.ledger_row["outcome"] == "staged" else None
+
+    @property
     def batch_id(self) -> str:
         """The batch; "" where no record names it."""
         newest_row = self.ledger_row or self.run_row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -13,16 +13,9 @@ from services.alerts.alert_log import RETENTION, Alerts, EventType
 from services.alerts.rules import get_rule
 from services.batches.reader import Batches, run_window
 from services.batches.state import IN_PROGRESS_STATES
-from services.core.clock import night_window, to_game_date
 from services.core.result import Health, Result
 from services.reports.action_events import action_events
-from services.reports.event import ACTIONS as ACTIONS
-from services.reports.event import ALERTS as ALERTS
-from services.reports.event import BATCHES as BATCHES
-from services.reports.event import LANES as LANES
-from services.reports.event import REJECTED as REJECTED
-from services.reports.event import SCALED as SCALED
-from services.reports.event import Event as Event
+from services.reports.event import ACTIONS, ALERTS, BATCHES, REJECTED, SCALED, Event
 from services.scaling.deploys import DeployHistory
 from services.telemetry.dml_jobs import DmlReport
 
@@ -72,11 +65,11 @@ def night_events(
     )
     in_window = [event for event in events if event.lane and event.at < end and (event.ended or event.at) >= start]
     problems = {
-        BATCHES: _problem_message(batches),
-        REJECTED: _problem_message(writes),
-        SCALED: _problem_message(deploys),
-        ALERTS: _problem_message(alerts),
-        ACTIONS: _problem_message(action_log),
+        BATCHES: problem_message(batches),
+        REJECTED: problem_message(writes),
+        SCALED: problem_message(deploys),
+        ALERTS: problem_message(alerts),
+        ACTIONS: problem_message(action_log),
     }
     unknown_lanes = {lane: problem for lane, problem in problems.items() if problem is not None}
     if writes.value and writes.value.rejected is None:
@@ -90,7 +83,7 @@ def night_events(
     return NightEvents(game_date, tuple(sorted(in_window, key=lambda event: event.at)), unknown_lanes)
 
 
-def _problem_message(result: Result[T]) -> str | None:
+def problem_message(result: Result[T]) -> str | None:
     """Why a source is unknown; None where it was read."""
     if result.value is not None:
         return None
@@ -114,41 +107,6 @@ def recent_events(
     )
     in_window = (event for event in events if event.kind and start <= event.at < end)
     return tuple(sorted(in_window, key=lambda event: event.at, reverse=True))
-
-
-@dataclass(frozen=True)
-class DatedChanges:
-    """Deploys, config changes and actions by the date whose night they happened in, oldest first; `gaps` are what is not known."""
-
-    by_date: Mapping[date, tuple[Event, ...]]
-    gaps: tuple[str, ...]
-
-
-def changes_by_date(
-    first: date, now: datetime, deploys: Result[DeployHistory], action_log: Result[ActionLog], log_start: datetime
-) -> DatedChanges:
-    """What was changed from a date on, until now; the action log was read from `log_start` on."""
-    start, dated = night_window(first)[0], defaultdict[date, list[Event]](list)
-    for event in reversed(recent_events(None, action_log.value, None, deploys.value, start, now)):
-        if event.kind != "note":  # it changes nothing
-            dated[to_game_date(event.at)].append(event)
-    gaps = (
-        _gap("deploys", _problem_message(deploys), deploys.value.complete_since if deploys.value else None, start),
-        _gap("actions", _problem_message(action_log), log_start, start),
-    )
-    return DatedChanges({day: tuple(events) for day, events in dated.items()}, tuple(filter(None, gaps)))
-
-
-def _gap(name: str, problem: str | None, known_from: datetime | None, start: datetime) -> str:
-    """What of the changes is not known; "" where all are."""
-    if problem is not None:
-        return f"{name} unknown: {problem}"
-    if known_from is None or known_from <= start:
-        return ""
-    first = to_game_date(known_from - timedelta(seconds=1)) + timedelta(
-        days=1
-    )  # the first date that is known as a whole
-    return f"{name} before {first.day} {first:%b} not read"
 
 
 def count_by_kind(events: Iterable[Event]) -> dict[str, int]:

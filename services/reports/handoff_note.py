@@ -23,7 +23,8 @@ from services.nights.balance import balance
 from services.nights.coverage import CoverageHistory, NightCoverage
 from services.notes.note import ADD_NOTE_NAME, About, list_notes
 from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS
-from services.reports.events import Event, recent_events
+from services.reports.event import Event
+from services.reports.events import recent_events
 from services.reports.incident import build_incident
 from services.reports.markdown import Links, format_time, unknown_note
 from services.scaling.capacity import ServiceCapacities

@@ -128,12 +128,14 @@ def _generated(player: PlayerStatus) -> Step:
         _state(player.generated_rows),
         player.generation_error or "Rows by the model",
         _rows(player.generated_rows),
+        player.generated_at,
     )
 
 
 def _staged(player: PlayerStatus) -> Step:
     if player.staged_rows:
-        return Step(Stage.STAGED, StepState.REACHED, player.staging_table or "In staging", _rows(player.staged_rows))
+        text = player.staging_table or "In staging"
+        return Step(Stage.STAGED, StepState.REACHED, text, _rows(player.staged_rows), player.staged_at)
     if player.staged_rows is None:
         return Step(Stage.STAGED, StepState.UNKNOWN, "Staging tables could not be read")
     return Step(Stage.STAGED, StepState.NOT_USED, "No staging table now: written directly, or merged and dropped")

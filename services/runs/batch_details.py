@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import zip_longest
 
@@ -18,7 +18,7 @@ from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.nights.player_stages import PlayerStatus, read_night
 from services.telemetry import log_reader
-from services.telemetry.dml_jobs import DmlReport
+from services.telemetry.dml_jobs import DmlReport, count_by_minute, peak_outstanding
 from services.telemetry.log_phrases import STATUS_FILTER
 from services.telemetry.log_reader import LogLine
 
@@ -140,16 +140,30 @@ def write_stages(batch: Batch, writes: DmlReport | None) -> Iterator[BatchStage]
         return
     requested = "" if batch.requested is None else pluralize(batch.requested, "player")
     yield BatchStage("Requested", batch.started, batch.started, requested)
-    end = (batch.ended or batch.started) + WINDOW_LAG
-    attempts = (
-        [a for a in writes.attempts if batch.started <= a.at <= end] if writes and writes.attempted is not None else []
-    )
-    if attempts:
-        rejected = sum(attempt.ok is False for attempt in attempts)
-        detail = f"{len(attempts) - rejected:,} written, {rejected:,} rejected"
-        yield BatchStage("Writing", min(a.at for a in attempts), max(a.at for a in attempts), detail)
+    report = writes_of_batch(batch, writes)
+    if report is not None and report.attempts:
+        times, rejected = [attempt.at for attempt in report.attempts], report.rejected or 0
+        detail = f"{len(times) - rejected:,} written, {rejected:,} rejected"
+        yield BatchStage("Writing", min(times), max(times), detail)
     if batch.ended is not None:
         yield BatchStage("Reported", batch.ended, batch.ended, batch.status_text)
+
+
+def writes_of_batch(batch: Batch, writes: DmlReport | None) -> DmlReport | None:
+    """The writes of a date within the time of one of its batches; None where its time or all the writes are not known. Pure."""
+    if batch.started is None or writes is None or writes.attempted is None:
+        return None
+    start, end = batch.started, (batch.ended or batch.started) + WINDOW_LAG
+    attempts = tuple(attempt for attempt in writes.attempts if start <= attempt.at <= end)
+    return replace(
+        writes,
+        attempts=attempts,
+        attempted=len(attempts),
+        rejected=sum(attempt.ok is False for attempt in attempts),
+        by_minute=count_by_minute(attempts),
+        peak_outstanding=peak_outstanding(attempts),
+        alert_at=writes.alert_at if writes.alert_at and start <= writes.alert_at <= end else None,
+    )
 
 
 def ledger_players(

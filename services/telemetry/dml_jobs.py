@@ -136,7 +136,7 @@ def build_report(
         end=end,
         attempted=len(attempts) if complete else None,
         rejected=len(rejected) if complete else None,
-        by_minute=_count_by_minute(attempts),
+        by_minute=count_by_minute(attempts),
         by_reason=tuple(Counter(_reason(rejection.message) for rejection in rejections).most_common()),
         peak_outstanding=peak_outstanding(attempts) if complete else None,
         alert_at=alert_at,
@@ -182,7 +182,8 @@ def _health(complete: bool, rejected_in_logs: int | None, rejected: int, alert_a
     return Health.OK if complete and rejected_in_logs is not None else Health.UNKNOWN
 
 
-def _count_by_minute(attempts: tuple[WriteAttempt, ...]) -> tuple[tuple[datetime, int, int], ...]:
+def count_by_minute(attempts: Sequence[WriteAttempt]) -> tuple[tuple[datetime, int, int], ...]:
+    """(minute, attempted, rejected) of every minute in which a statement was sent, in order."""
     minutes = Counter(a.at.replace(second=0, microsecond=0) for a in attempts)
     rejected = Counter(a.at.replace(second=0, microsecond=0) for a in attempts if a.ok is False)
     return tuple((minute, minutes[minute], rejected[minute]) for minute in sorted(minutes))

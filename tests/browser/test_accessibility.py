@@ -147,8 +147,22 @@ def test_a_filter_link_opens_filtered_and_the_menu_drops_the_filter(page, dashbo
     main = open_settled(page, f"{dashboard_url}/missing_players{NIGHT_QUERY}&missing_find=herb&missing_kind=nonsense")
     expect(main.get_by_text("CSV, 1 row")).to_be_visible()
     assert "nonsense" not in page.url
-    page.get_by_test_id("stSidebar").get_by_role("link", name="Coverage").click()
+    page.evaluate("window.isSameDocument = true")
+    links = page.get_by_role("navigation", name="Pages").get_by_role("link")
+    links.filter(has_text="Coverage").focus()
+    page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/coverage\?date=2025-12-29$"))
+    expect(page.locator("nav [aria-current=page]")).to_have_text(re.compile("Coverage"))
+    expect(links.filter(has_text="Coverage")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(links.filter(has_text="Overview")).to_be_focused()
+    with page.context.expect_page() as opened:
+        links.filter(has_text="Overview").click(button="middle")
+    expect(opened.value).to_have_url(re.compile(r"/\?date=2025-12-29$"))
+    opened.value.close()
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"missing_find=herb"))
+    assert page.evaluate("window.isSameDocument"), "a link does not load the app anew"
 
 
 MAX_LAYOUT_SHIFT = (

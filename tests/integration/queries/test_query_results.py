@@ -101,6 +101,27 @@ def test_coverage_history_reads_the_systems_from_the_data(run_query):
     assert {(row["system_players"], row["system_rows"]) for row in rows} == {(68, 340)}
 
 
+def test_player_history_has_each_date_with_games_and_how_far_the_player_came(run_query):
+    lost = {
+        row["player_lookup"] for row in run_query("pipeline.eligible_players", game_date=NIGHT, **eligibility_params())
+    }
+    written = {row["player_lookup"] for row in run_query("nights.written_rows", game_date=NIGHT)}
+    for lookup, rows_active in ((min(lost - written), 0), (min(lost & written), 25)):
+        rows = run_query("nights.player_history", player_lookup=lookup, **eligibility_params(), **FORTNIGHT)
+        days = {row["game_date"]: row for row in rows}
+        assert len(days) == 14
+        assert NO_GAMES not in days
+        night = days[NIGHT]
+        assert (night["in_context"], night["eligible"], night["rows_active"], night["rows_written"]) == (
+            True,
+            True,
+            rows_active,
+            rows_active,
+        )
+    rows = run_query("nights.player_history", player_lookup="nobody", **eligibility_params(), **FORTNIGHT)
+    assert {(row["in_context"], row["eligible"], row["rows_written"]) for row in rows} == {(False, False, 0)}
+
+
 def test_batches_states_by_date_are_empty_before_our_coordinator_ran(run_query):
     assert run_query("batches.states_by_date", game_date=NIGHT) == ()
 

@@ -45,9 +45,7 @@ TIMER_SCRIPT = """
     requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
-  // Streamlit's link to its default page is only its parameters.
-  const linkPath = each => each.getAttribute('href').startsWith('?') ? '/' : new URL(each.href).pathname;
-  window.__link = href => [...document.querySelectorAll(site().links)].find(each => linkPath(each) === href);
+  window.__link = href => [...document.querySelectorAll(site().links)].find(each => new URL(each.href).pathname === href);
   window.__click = href => {
     Object.assign(seen, {from: performance.now(), before: site().answer(), path: href, night: null,
                          verdict: null, full: null, settled: false});

@@ -174,3 +174,16 @@ def test_rejected_writes_without_a_name_explain_nobody_whom_a_later_batch_asked_
     asked_again = status(unnamed, make_run(STARTED), make_outcome(LATER, "no answer"))
     assert [reason(player) for player in explain_unnamed((lost,), unnamed)] == [LossReason.WRITE_REJECTED]
     assert [reason(player) for player in explain_unnamed((asked_again,), unnamed)] == [LossReason.UNEXPLAINED]
+
+
+def test_the_times_of_generated_and_staged_are_those_of_the_records_that_say_so():
+    def times(log: WorkerLog, run: WorkerRunRow | None, outcome: OutcomeRow | None) -> tuple[Any, Any]:
+        player = status(log, run, outcome)
+        return player.generated_at, player.staged_at
+
+    run, outcome = make_run(STARTED), make_outcome(STARTED, "staged", produced_rows=25, staged_rows=25)
+    assert times(make_log(LATER), run, None) == (LATER, None)
+    assert times(WorkerLog(), run, None) == (run["created_at"], None)
+    assert times(WorkerLog(), make_run(STARTED, predictions_generated=0), None) == (None, None)
+    assert times(WorkerLog(), None, outcome) == (None, outcome["recorded_at"])
+    assert times(WorkerLog(), None, make_outcome(STARTED, "write rejected")) == (None, None)

@@ -13,7 +13,9 @@ from services.alerts.alert_log import Alerts, Event, group_by_alert
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.result import DataSource, Health, Problem, Result
-from services.reports.events import ACTIONS, ALERTS, REJECTED, SCALED, changes_by_date, night_events, recent_events
+from services.reports.dated_changes import changes_by_date
+from services.reports.event import ACTIONS, ALERTS, REJECTED, SCALED
+from services.reports.events import night_events, recent_events
 from services.scaling.deploys import Deploy, DeployHistory
 from services.telemetry.dml_jobs import build_report
 from tests.support.alert_factories import (

@@ -7,8 +7,8 @@ import pytest
 from services.batches.reader import Batches
 from services.nights.player_stages import Stage
 from services.reports.player_story import PlayerStory, StepState, build_story, find_players
-from tests.support.alert_factories import make_batch, make_rejected_players
-from tests.support.factories import make_night, make_player, make_write_error, player_without_rows
+from tests.support.alert_factories import STARTED, make_batch, make_rejected_players
+from tests.support.factories import NOW, make_night, make_player, make_write_error, player_without_rows
 
 
 def tell(player, *others) -> PlayerStory:
@@ -74,3 +74,10 @@ def test_two_players_of_one_lookup_key_are_both_found():
     twins = make_night(make_player(), make_player(team="NYK"))
     assert len(find_players(twins, "herbertjones")) == 2
     assert find_players(twins, "nobody") == ()
+
+
+def test_the_steps_have_the_times_that_are_known():
+    player = make_player(generated_at=NOW, staged_rows=25, staging_table="d._staging_batch_x", staged_at=STARTED)
+    times = {str(step.stage): step.at for step in tell(player).steps}
+    assert (times["generated"], times["staged"], times["written"]) == (NOW, STARTED, None)
+    assert {str(step.stage): step.at for step in tell(make_player()).steps}["generated"] is None

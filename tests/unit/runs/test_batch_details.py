@@ -14,10 +14,11 @@ from services.runs.batch_details import (
     ledger_stages,
     lines_of_batch,
     write_stages,
+    writes_of_batch,
 )
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.log_reader import LogLine
-from tests.support.alert_factories import BATCH, STARTED, make_batch
+from tests.support.alert_factories import BATCH, STARTED, make_batch, make_rejection_burst, make_write_report
 from tests.support.factories import NIGHT, NOW, make_attempt, make_player, player_without_rows
 
 SECOND = timedelta(seconds=1)
@@ -116,3 +117,22 @@ def test_a_batch_without_a_ledger_has_its_writes_by_the_job_history_where_all_of
     in_part = replace(report, attempted=None)
     assert [stage.name for stage in write_stages(batch, in_part)] == ["Requested", "Reported"]
     assert list(write_stages(make_batch(started=None), report)) == []
+
+
+def test_the_writes_of_a_batch_are_those_within_its_time_counted_by_the_minute():
+    before, after = (make_attempt(job_id=f"o{s}", at=STARTED + s * SECOND, ok=False) for s in (-60, 3600))
+    report = make_write_report(before, make_attempt(at=STARTED), *make_rejection_burst(90), after)
+    of_batch = writes_of_batch(make_batch(), report)
+    assert of_batch is not None
+    assert (of_batch.attempted, of_batch.rejected) == (91, 90)
+    assert [(at - STARTED.replace(second=0), *counts) for at, *counts in of_batch.by_minute] == [
+        (0 * SECOND, 11, 10),
+        (60 * SECOND, 60, 60),
+        (120 * SECOND, 20, 20),
+    ]
+    assert of_batch.alert_at == report.alert_at
+    calm = writes_of_batch(make_batch(started=STARTED - 7200 * SECOND, ended=STARTED - 7100 * SECOND), report)
+    assert calm is not None
+    assert (calm.attempted, calm.alert_at) == (0, None)
+    assert writes_of_batch(make_batch(started=None), report) is None
+    assert writes_of_batch(make_batch(), replace(report, attempted=None)) is None, "some of them may not have been read"

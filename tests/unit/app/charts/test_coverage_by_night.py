@@ -10,7 +10,8 @@ from app.charts import coverage_by_night
 from app.state import session
 from services.core.result import Health
 from services.nights.coverage import NightCoverage
-from services.reports.events import DatedChanges, Event
+from services.reports.dated_changes import DatedChanges
+from services.reports.event import Event
 from tests.support.factories import NIGHT, NOW
 
 UNCHANGED = DatedChanges({}, ())

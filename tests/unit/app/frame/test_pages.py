@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from app.frame import sidebar
 from app.frame.pages import ALTERNATIVE_URL_PATHS, DETAIL_PAGES, ENTRIES, NAVIGATION
-from app.state import reads
+from app.state import reads, session
 from tests.support.factories import NIGHT, make_night, make_player
 from tests.support.paths import ROOT
 
@@ -34,6 +35,18 @@ def test_every_page_is_in_the_navigation_or_led_to_by_rows():
 )
 def test_a_former_address_opens_the_page(former, name):
     assert ENTRIES[ALTERNATIVE_URL_PATHS[former]].name == name
+
+
+def test_the_links_are_one_list_with_counts_and_the_current_page(monkeypatch):
+    monkeypatch.setattr(session, "link_params", lambda: {"date": "2025-12-29"})
+    html = sidebar.nav_html("Coverage", {"alerts": 2, "staging_tables": 0}.get)
+    assert re.findall(r'<a href="([^"]*)" aria-current="page">', html) == ["/coverage?date=2025-12-29"]
+    assert html.count("<a href=") == sum(map(len, NAVIGATION.values()))
+    assert '<a href="/?date=2025-12-29">' in html, "a middle click opens the overview, not the page it was on"
+    assert re.findall(r"<span>([^<]*)</span> <b class=\"(\w+)\">(\d+)</b>", html) == [("Alerts", "red", "2")]
+    ids = re.findall(r'<p id="([^"]+)">', html)
+    assert ids == re.findall(r'<ul aria-labelledby="([^"]+)">', html)
+    assert len(set(ids)) == len(NAVIGATION) - 1
 
 
 CLIENTS: Any = None  # nothing is read

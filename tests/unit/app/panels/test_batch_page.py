@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -15,8 +16,8 @@ from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.result import Health
 from services.runs.active_run import ActiveRun
-from tests.support.alert_factories import BATCH, STARTED, make_batch
-from tests.support.factories import NOW
+from tests.support.alert_factories import BATCH, STARTED, make_batch, make_rejection_burst, make_write_report
+from tests.support.factories import NOW, make_attempt
 from tests.unit.test_action_registry import make_action
 
 RUN = ActiveRun("batch_new", NOW, 90, True, repeats=True)
@@ -71,3 +72,20 @@ def test_an_older_batch_is_judged_by_its_own_state():
     older = make_batch(batch_id="batch_old", state=BatchState.STALLED, generated=40, health=Health.CRITICAL)
     judged = batch_page.judge(older, Batches((make_batch(), older), ()), SimpleNamespace())  # type: ignore[arg-type]
     assert judged == (Health.CRITICAL, "stalled: 40 of 158 players generated")
+
+
+def test_rejected_writes_of_the_batch_are_drawn_by_the_minute_and_nothing_is_where_none_was_rejected(monkeypatch):
+    drawn: list[str] = []
+    monkeypatch.setattr(st, "subheader", lambda text, **_: drawn.append(text))
+    monkeypatch.setattr(st, "html", drawn.append)
+    monkeypatch.setattr(st, "caption", drawn.append)
+    report = make_write_report(*make_rejection_burst(90), make_attempt(at=STARTED))
+    batch_page._show_rejections(make_batch(), make_write_report(make_attempt(at=STARTED)))
+    batch_page._show_rejections(make_batch(), None)
+    assert drawn == []
+    batch_page._show_rejections(make_batch(), report)
+    assert drawn[0] == "Rejected writes"
+    assert 'aria-label="90 of 91 writes of this batch rejected"' in drawn[1]
+    assert "14:48 ET: 0 accepted, 60 rejected" in drawn[1]
+    batch_page._show_rejections(make_batch(), replace(report, attempted=None))
+    assert drawn[2] == "At least 90 writes of this date were rejected; of which batch is unknown."

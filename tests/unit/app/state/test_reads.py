@@ -26,7 +26,7 @@ from tests.support.clock import FixedClock
 from tests.support.fake_monotonic import FakeMonotonic
 
 READS = {name: read for name, read in vars(reads).items() if isinstance(read, CachedRead)}
-NIGHTS = {"night", "history", "usual_nights"}
+NIGHTS = {"night", "history", "usual_nights", "phases"}
 RUNS = {"batches", "newest_record", "run_verification", "writes", "log_lines"}
 
 
@@ -66,11 +66,11 @@ def look(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[
     ("action_type", "touched"),
     [
         (ACKNOWLEDGE, {"alerts"}),
-        (SCALE_DOWN, {"service_capacities", "deploys", "worker_capacity", "run_progress"}),
+        (SCALE_DOWN, {"service_capacities", "deploys", "service_states", "worker_capacity", "run_progress"}),
         (EDIT_ALIASES, {*NIGHTS, "names", "run_verification", "batch_details"}),
         (DROP_MERGED, {*RUNS, "night", "staging", "batch_details"}),
-        (REMOVE_DUPLICATES, {*NIGHTS, "staging", "writes", "run_verification", "batch_details"}),
-        (START_RUN, {*NIGHTS, *RUNS, "staging", "run_progress", "batch_details"}),
+        (REMOVE_DUPLICATES, {*NIGHTS, "phases", "staging", "writes", "run_verification", "batch_details"}),
+        (START_RUN, {*NIGHTS, "phases", *RUNS, "staging", "run_progress", "batch_details"}),
     ],
 )
 def test_after_an_action_only_what_it_changes_is_read_again(
