@@ -18,7 +18,7 @@ SHORT = make_counts(make_count(48, parts=TEAMS - {"LAL"}))
 
 
 def build(phases: NightPhases, now=NOW, **facts) -> Pipeline:
-    read = make_facts(**facts)
+    read = make_facts(now=now, **facts)
     return build_pipeline(phases, read, judge_night(read, SETTINGS), SETTINGS, now)
 
 
@@ -59,5 +59,9 @@ def test_a_step_that_cannot_be_read_is_counted_as_unknown():
 def test_a_night_that_is_not_run_yet_is_not_due_and_late_after_its_deadline():
     waiting = make_night(player_without_rows(generated_rows=0), was_run=False)
     soon, late = waiting.tip_offs[0] - timedelta(hours=4), waiting.tip_offs[0]
-    assert build(make_phases(), soon, night=Result(waiting), now=soon).get("predictions").state is StepState.NOT_DUE
-    assert build(make_phases(), late, night=Result(waiting), now=late).get("predictions").state is StepState.LATE
+    states = []
+    for now in (soon, late):
+        predictions = build(make_phases(), now, night=Result(waiting)).get("predictions")
+        assert predictions is not None
+        states.append(predictions.state)
+    assert states == [StepState.NOT_DUE, StepState.LATE]
