@@ -18,7 +18,7 @@ trap finish EXIT
 
 say "APIs"
 run gcloud services enable run.googleapis.com bigquery.googleapis.com logging.googleapis.com iap.googleapis.com \
-  cloudscheduler.googleapis.com secretmanager.googleapis.com iamcredentials.googleapis.com monitoring.googleapis.com --project="$PROJECT" --quiet
+  cloudscheduler.googleapis.com secretmanager.googleapis.com iamcredentials.googleapis.com monitoring.googleapis.com pubsub.googleapis.com --project="$PROJECT" --quiet
 if [[ -z $LOCATION ]]; then   # our tables go where the predictions are: a query reads one location
   LOCATION=$(ask bq show --format=prettyjson --project_id="$PROJECT" "$PROJECT:nba_predictions" | sed -nE 's/^ *"location": "(.*)",?$/\1/p')
 fi

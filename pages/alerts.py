@@ -13,7 +13,8 @@ from services.alerts.alert_log import Alerts, AlertState
 from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
 from services.alerts.heartbeat import Heartbeat
 from services.core.result import SEVERITY_ORDER, Health, Result, list_outdated, worst
-from services.reports.events import Event, count_by_kind, recent_events
+from services.reports.event import Event
+from services.reports.events import count_by_kind, recent_events
 
 cloud, now = session.cached_clients(), session.now()
 

@@ -7,7 +7,7 @@ import streamlit as st
 from app.actions import action_feed
 from app.components import text_format, widgets
 from app.components.html_table import Cell, Column, Link, Mark, show_table
-from app.panels import batch_page, repair_buttons, run_panels
+from app.panels import batch_page, range_panel, repair_buttons, run_panels
 from app.state import reads, session
 from services.batches.ids import read_batch_date
 from services.batches.reader import Batch, Batches
@@ -108,3 +108,4 @@ else:
         render_batch(batch_id, batches)
     else:
         render(batches)
+        range_panel.render(game_date, log)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.actions import action_feed
 from app.components import widgets
+from app.panels import incident_download
 from app.state import reads, session
 from services.judgement.judge import judge_night
 from services.reports.handoff_note import build_sections, render_head, render_markdown
@@ -28,6 +29,8 @@ button_col.download_button(
     type="primary",
     on_click="ignore",
 )
+with button_col:
+    incident_download.button(game_date)
 preview_tab, markdown_tab = st.tabs(["Preview", "Markdown"])
 with preview_tab.container(border=True):
     # The page's title is h1 and its headline h2; links stay in this tab.

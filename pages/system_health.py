@@ -6,6 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
+from app.actions import action_feed
 from app.components import widgets
 from app.components.html_table import Cell, Column, Mark, show_table
 from app.panels import plumbing_panels
@@ -53,10 +54,14 @@ def render(report: ConnectionReport) -> None:
     widgets.render_query_cost()
 
 
+wait_for_log = action_feed.fetch_log_async()
 wait_for_jobs, wait_for_services = reads.scheduled_jobs.fetch_async(cloud), reads.service_states.fetch_async(cloud)
+wait_for_calls, wait_for_subscriptions = reads.refused_calls.fetch_async(cloud), reads.subscriptions.fetch_async(cloud)
 reading = reads.connection_checks(cloud)
 report = widgets.value_or_notice(reading, "Checks")
 if report is not None:
     render(report)
-plumbing_panels.scheduled_jobs(wait_for_jobs())
+plumbing_panels.scheduled_jobs(wait_for_jobs(), wait_for_log().value)
 plumbing_panels.services(wait_for_services())
+plumbing_panels.subscriptions(wait_for_subscriptions())
+plumbing_panels.refused_calls(wait_for_calls())

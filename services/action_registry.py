@@ -21,6 +21,7 @@ from services.core.sources import ALL, Sources
 from services.notes.add import ADD_NOTE
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.range_actions import RUN_RANGE, STOP_RANGE
 from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.scaling.move_traffic import MOVE_TRAFFIC, UNDO_MOVE_TRAFFIC
@@ -60,6 +61,8 @@ ACTION_TYPES = {
         START_RUN,
         RESUME_BATCH,
         STOP_RUN,
+        RUN_RANGE,
+        STOP_RANGE,
         CONSOLIDATE_BATCH,
         DROP_MERGED,
         DROP_ORPHAN,

@@ -20,7 +20,7 @@ from services.core.result import Health
 from services.core.text import pluralize, to_printable
 from services.nights.coverage import NightCoverage
 from services.reports.dated_changes import DatedChanges
-from services.reports.events import Event
+from services.reports.event import Event
 
 _AXIS_MAX_PCT = 112.0  # per cent; leaves room above a full bar
 _AXIS_PCTS = (0, 50, 100)

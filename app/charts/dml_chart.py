@@ -11,7 +11,7 @@ from app.charts.time_axis import AxisSegment, broken_axis, gaps, position, round
 from app.components import text_format
 from services.core.clock import format_eastern
 from services.policy.dml_limits import MAX_OUTSTANDING_DML, MAX_QUEUED_DML, MAX_RUNNING_DML
-from services.reports.events import Event
+from services.reports.event import Event
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.job_history import WriteAttempt
 

@@ -18,17 +18,8 @@ from services.batches.reader import Batches, run_window
 from services.core.clock import night_window
 from services.core.result import SEVERITY_ORDER, Health, Result, worst
 from services.core.text import format_duration
-from services.reports.events import (
-    ACTIONS,
-    ALERTS,
-    BATCHES,
-    LANES,
-    REJECTED,
-    SCALED,
-    Event,
-    NightEvents,
-    night_events,
-)
+from services.reports.event import ACTIONS, ALERTS, BATCHES, LANES, REJECTED, SCALED, Event
+from services.reports.events import NightEvents, night_events
 from services.telemetry.dml_jobs import DmlReport
 
 PAGE_OF_LANE = {

@@ -42,6 +42,13 @@ NAVIGATION: Mapping[str, tuple[Entry, ...]] = {
         Entry(
             "dml_errors", "DML errors", "sync_problem", "Rejected BigQuery writes and the concurrency limit they hit."
         ),
+        Entry(
+            "explore",
+            "Explore",
+            "query_stats",
+            "Rows, players, lines and duplicates over a range of dates.",
+            of_date=False,
+        ),
     ),
     "Operate": (
         Entry("runs", "Runs", "directions_run", "Prediction batches: progress, results and verification."),

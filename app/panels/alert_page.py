@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components import tables, text_format, widgets
 from app.components.facts import fact_list
-from app.panels import alert_cards, notes_panel
+from app.panels import alert_cards, incident_download, notes_panel
 from app.state import session
 from services.alerts.alert_log import WATCHDOG, Alert, EventType
 from services.alerts.deliveries import CLAIM_EVENTS, delivery_records
@@ -49,6 +49,8 @@ def render(alert: Alert | None, now: datetime, outdated: Sequence[Problem]) -> N
     alert_cards.render_remedy(alert)
     with st.container(horizontal=True, gap="medium"):
         alert_cards.evidence_links(alert)
+        if alert.game_date is not None:
+            incident_download.button(alert.game_date)
     if command := next((result["command"] for result in alert.rule_results if result.get("command")), ""):
         st.code(command, language="bash", wrap_lines=True)
     notes_panel.render(alert.game_date or to_game_date(alert.since), About.ALERT, alert.alert_id)

@@ -20,6 +20,7 @@ _LINK_LABELS = {
     "coverage": "Open coverage",
     "dml_errors": "Open writes",
     "missing_players": "Open players",
+    "pipeline": "Open pipeline",
     "player_names": "Match names",
     "runs": "Open batch",
     "staging_tables": "Review tables",

@@ -45,8 +45,15 @@ def _row_html(report: StepReport, game_date: date) -> str:
         f'<b><a href="{href}">{escape(step.title)}</a><small>{escape(step.owner)}</small></b>'
         f'<span class="word">{report.state}</span>'
         f"<span>{_count_html(report)}</span><span>{_time_html(report, game_date)}</span>"
-        f'<span class="what">{_text(report.text)}{error}</span></li>'
+        f'<span class="what">{_what_html(report)}{error}</span></li>'
     )
+
+
+def _what_html(report: StepReport) -> str:
+    """What is wrong, or how much of what is allowed; of a step in order its dates before."""
+    if report.state is StepState.OK and report.step.phase is not Phase.QUALITY and report.earlier:
+        return _strip_html(report.earlier, "strip mini")
+    return _text(report.text)
 
 
 def _count_html(report: StepReport) -> str:
@@ -123,14 +130,14 @@ def _facts_html(report: StepReport) -> str:
     return f'<dl class="head-facts">{items}</dl>' if items else ""
 
 
-def _strip_html(earlier: Iterable[tuple[date, StepState, int | None]]) -> str:
+def _strip_html(earlier: Iterable[tuple[date, StepState, int | None]], css_class: str = "strip") -> str:
     """A cell for each date before, oldest first."""
     cells = "".join(
         f'<li class="{_STRIP_CLASS.get(state, "")}" title="{day:%-d %b}: {state}{"" if found is None else f", {found:,}"}">'
         f'<span class="sr">{day:%-d %b}: {state}</span><small aria-hidden="true">{day:%-d}</small></li>'
         for day, state, found in earlier
     )
-    return f'<ol class="strip" aria-label="The dates before">{cells}</ol>'
+    return f'<ol class="{css_class}" aria-label="The dates before">{cells}</ol>'
 
 
 _STRIP_CLASS = {

@@ -8,10 +8,14 @@ from app.actions import dialog
 from app.components import text_format, widgets
 from app.components.facts import fact_list
 from app.components.html_table import Cell, Column, Mark, show_table
-from services.core.result import Result
+from app.panels import undo_buttons
+from services.actions.log_reader import ActionLog
+from services.core.result import Health, Result
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
+from services.plumbing.refused_calls import RefusalReport
 from services.plumbing.scheduled_jobs import JobReport, JobStatus
 from services.plumbing.service_state import ServiceReport, ServiceState
+from services.plumbing.subscriptions import SubscriptionReport, SubscriptionState
 from services.telemetry.scheduler import ScheduledJob
 
 MAX_ROWS_WITH_BUTTONS = 5
@@ -76,8 +80,71 @@ def _service_facts(service: ServiceState) -> dict[str, str]:
     }
 
 
-def scheduled_jobs(reading: Result[JobReport]) -> None:
-    """The jobs that are not as declared, each with what fixes it; all of them on request."""
+_SUBSCRIPTION_COLUMNS = (
+    Column("Subscription"),
+    Column("Status", grows=True),
+    Column("Oldest unacked"),
+    Column("Undelivered", numeric=True),
+    Column("Dead letters", minor=True),
+    Column("Owner", minor=True),
+)
+
+
+def subscriptions(reading: Result[SubscriptionReport]) -> None:
+    """The subscriptions that carry the predictions, the ones that differ from the manifest first."""
+    st.subheader("Subscriptions", anchor=False)
+    report = widgets.value_or_notice(reading, "Subscriptions")
+    if report is None:
+        return
+    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
+    widgets.render_problems(report.problems)
+    if report.subscriptions:
+        rows = [_subscription_row(state) for state in report.subscriptions]
+        show_table(_SUBSCRIPTION_COLUMNS, rows, "Subscriptions", "")
+    if report.silent_topics:
+        names = ", ".join(report.silent_topics)
+        st.caption(text_format.escape_markdown(f"Topics without a subscription: {names}"))
+    widgets.source_footer((report.source,))
+
+
+def _subscription_row(state: SubscriptionState) -> tuple[Cell, ...]:
+    age, count = state.oldest_unacked_s, state.undelivered
+    return (
+        state.name,
+        Mark("; ".join(state.problems) or ("as declared" if state.health is Health.OK else "unknown"), state.health),
+        "unknown" if age is None else f"{age} s" if age < 120 else f"{age // 60} min",
+        "unknown" if count is None else count,
+        state.dead_letter_topic or "none",
+        state.declared.owner,
+    )
+
+
+_CALL_COLUMNS = (
+    Column("Service"),
+    Column("Status", numeric=True),
+    Column("Caller", grows=True),
+    Column("Calls", numeric=True),
+    Column("Last"),
+)
+
+
+def refused_calls(reading: Result[RefusalReport]) -> None:
+    """Calls between services that were refused, by service and caller."""
+    st.subheader("Refused calls between services", anchor=False)
+    report = widgets.value_or_notice(reading, "Refused calls")
+    if report is None:
+        return
+    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
+    if report.calls:
+        rows = [
+            (c.service, str(c.status), c.caller, c.count, text_format.format_day_time(c.last_at)) for c in report.calls
+        ]
+        show_table(_CALL_COLUMNS, rows, "Refused calls", "")
+    widgets.source_footer((report.source,))
+
+
+def scheduled_jobs(reading: Result[JobReport], log: ActionLog | None) -> None:
+    """The jobs that are not as declared, each with what fixes it; what was done to one; all of them on request."""
     st.subheader("Scheduled jobs", anchor=False)
     report = widgets.value_or_notice(reading, "Scheduled jobs")
     if report is None:
@@ -85,6 +152,7 @@ def scheduled_jobs(reading: Result[JobReport]) -> None:
     st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
     for status in report.failing[:MAX_ROWS_WITH_BUTTONS]:
         _failing_job(status)
+    undo_buttons.undo_lines(log, (PAUSE_JOB.name, RESUME_JOB.name))
     with st.expander(f"All jobs ({len(report.jobs) + len(report.undeclared)})"):
         show_table(_JOB_COLUMNS, [_job_row(status) for status in report.jobs], "Declared jobs", "None is declared.")
         if report.undeclared:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -45,6 +45,7 @@ from services.core.sources import (
     Sources,
 )
 from services.doctor.examination import ConnectionReport, run_checks
+from services.explore.counts import Cost, Counts, read_cost, read_counts
 from services.gcp.clients import Clients
 from services.judgement.facts import NightFacts, nights_before
 from services.judgement.judge import NightJudgement, judge_night
@@ -55,8 +56,10 @@ from services.nights.player_history import PlayerHistory, read_player_history
 from services.nights.player_stages import NightStatus, read_night
 from services.notes.note import notes_window
 from services.phases.reader import NightPhases, read_phases
+from services.plumbing.refused_calls import RefusalReport, read_refusals
 from services.plumbing.scheduled_jobs import JobReport, read_job_report
 from services.plumbing.service_state import ServiceReport, read_service_report
+from services.plumbing.subscriptions import SubscriptionReport, read_subscription_report
 from services.reports.handoff_note import HandoffInputs
 from services.runs.batch_details import BatchDetails, read_batch_details
 from services.runs.progress import RunProgress, read_run_progress
@@ -66,6 +69,7 @@ from services.scaling.deploys import DeployHistory, read_deploy_history
 from services.staging.inventory import StagingInventory, read_inventory
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.log_reader import LogLines
+from services.telemetry.log_search import LogAnswer, answer_search, answer_tail
 from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
@@ -131,7 +135,9 @@ deploys: CachedRead[DeployHistory] = CachedRead(
 first_night: CachedRead[date | None] = CachedRead(
     "The calendar", read_first_night, freshness.FIRST_NIGHT_TTL_S, CONTEXT
 )
-phases: CachedRead[NightPhases] = CachedRead("The pipeline's steps", read_phases, freshness.PHASES_TTL_S, *_HISTORY)
+phases: CachedRead[NightPhases] = CachedRead(
+    "The pipeline's steps", read_phases, freshness.PHASES_TTL_S, CONTEXT, ODDS, PREDICTIONS
+)
 batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, freshness.BATCHES_TTL_S, *_BATCHES)
 worker_capacity: CachedRead[WorkerCapacity] = CachedRead(
     "Cloud Run, the worker", read_worker_capacity, freshness.WORKER_CAPACITY_TTL_S, CLOUD_RUN
@@ -153,6 +159,12 @@ connection_checks: CachedRead[ConnectionReport] = CachedRead(
 )
 alerts: CachedRead[Alerts] = CachedRead("The alert log", read_alerts, freshness.ALERTS_TTL_S, ALERTS)
 log_lines: CachedRead[LogLines] = CachedRead("The log", read_night_lines, freshness.LOG_LINES_TTL_S, *_BATCHES)
+own_log: CachedRead[LogAnswer] = CachedRead("The log", answer_search, freshness.LOG_LINES_TTL_S, LOG)
+log_tail: CachedRead[LogAnswer] = CachedRead("The log, newest lines", answer_tail, freshness.TAIL_TTL_S, LOG)
+explore_cost: CachedRead[Cost] = CachedRead("The estimate", read_cost, freshness.EXPLORE_COST_TTL_S)
+explore: CachedRead[Counts] = CachedRead(
+    "The warehouse, counts", read_counts, freshness.EXPLORE_TTL_S, *_HISTORY, WORKER_RUNS
+)
 last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
     "The watchdog's log", read_last_heartbeat, freshness.LAST_HEARTBEAT_TTL_S
 )
@@ -162,6 +174,10 @@ scheduled_jobs: CachedRead[JobReport] = CachedRead(
 )
 service_states: CachedRead[ServiceReport] = CachedRead(
     "Cloud Run, the services", read_service_report, freshness.DEPLOYS_TTL_S, CLOUD_RUN
+)
+refused_calls: CachedRead[RefusalReport] = CachedRead("The request logs", read_refusals, freshness.LOG_LINES_TTL_S)
+subscriptions: CachedRead[SubscriptionReport] = CachedRead(
+    "Pub/Sub", read_subscription_report, freshness.SCHEDULE_TTL_S
 )
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 
@@ -177,7 +193,22 @@ def night_facts_async(clients: Clients, game_date: date) -> Callable[[], NightFa
     jobs = writes.fetch_async(clients, game_date)
     usual = usual_nights.fetch_async(clients, *nights_before(game_date))
     record = newest_record.fetch_async(clients, game_date)
-    return lambda: NightFacts(game_date, clients.now(), players(), runs(), jobs(), usual(), record())
+    return lambda: _with_steps(
+        clients, NightFacts(game_date, clients.now(), players(), runs(), jobs(), usual(), record())
+    )
+
+
+def _with_steps(clients: Clients, facts: NightFacts) -> NightFacts:
+    """With the steps before the predictions where players or teams lack: as they were read lately, and read on, unwaited for."""
+    players = facts.night.value
+    is_short = players is not None and (
+        any(not player.active_rows for player in players.eligible_players)
+        or any(game.teams_without_context for game in players.game_inputs)
+    )
+    if not is_short:
+        return facts
+    phases.fetch_async(clients, facts.game_date)
+    return replace(facts, phases=phases.peek(clients, facts.game_date))
 
 
 def judgement(clients: Clients, game_date: date) -> tuple[NightFacts, NightJudgement]:
@@ -238,7 +269,6 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     services, revisions = service_capacities.fetch_async(clients), deploys.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
-    notes = action_log.fetch_async(clients, *notes_window(game_date, clients.now()))
     read_facts = facts()
     return HandoffInputs(
         facts=read_facts,
@@ -249,7 +279,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
         alerts=alert_log(),
         action_log=wait_for_log(),
         schedule=jobs(),
-        notes=notes(),
+        notes=action_log(clients, *notes_window(game_date, clients.now())),
     )
 
 

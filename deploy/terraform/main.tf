@@ -13,7 +13,7 @@ data "google_project" "this" {
 }
 
 locals {
-  apis = ["run", "bigquery", "logging", "iap", "cloudscheduler", "secretmanager", "iamcredentials", "monitoring"]
+  apis = ["run", "bigquery", "logging", "iap", "cloudscheduler", "secretmanager", "iamcredentials", "monitoring", "pubsub"]
   address = (
     var.address != "" ? var.address : "https://${var.name}-${data.google_project.this.number}.${var.region}.run.app"
   )

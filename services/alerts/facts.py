@@ -27,9 +27,12 @@ from services.judgement.facts import nights_before
 from services.nights.coverage import CoverageHistory, read_history
 from services.nights.night_writes import read_night_writes, read_writes_within
 from services.nights.player_stages import NightStatus, read_night
+from services.phases.declaration import Phase
+from services.phases.reader import NightPhases, read_phases
 from services.plumbing.manifest import read_declared_jobs
 from services.plumbing.scheduled_jobs import JobReport, compare_jobs
 from services.plumbing.service_state import ServiceReport, read_service_report
+from services.plumbing.subscriptions import SubscriptionReport, read_subscription_report
 from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport
@@ -67,6 +70,7 @@ class NightSnapshot:
     usual: Result[CoverageHistory]
     lines: Result[int]
     night_writes: Result[DmlReport]
+    phases: NightPhases | None = None  # the steps before the predictions
 
     @property
     def newest_batch(self) -> Batch | None:
@@ -100,15 +104,17 @@ class Snapshot:
     source_times: Result[tuple[SourceTime, ...]]
     jobs: Result[JobReport]
     services: Result[ServiceReport]
+    subscriptions: Result[SubscriptionReport]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every source that could not be read, each once."""
         results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
-        results += [self.duplicates, self.source_times, self.jobs, self.services]
+        results += [self.duplicates, self.source_times, self.jobs, self.services, self.subscriptions]
         for n in self.nights:
             results += [n.night, n.batches, n.writes, n.night_writes, n.ledger, n.lines, n.usual]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
+        problems += [p for n in self.nights if n.phases is not None for p in n.phases.problems]
         return tuple({problem.source: problem for problem in reversed(problems)}.values())
 
     @property
@@ -180,6 +186,7 @@ def read_snapshot(
         staging = pool.submit(fetch, clients, "The list of staging tables", lambda: _list_staging(clients))
         worker = pool.submit(fetch, clients, "Cloud Run", lambda: read_worker_capacity(clients))
         schedule = pool.submit(fetch, clients, "Cloud Scheduler", lambda: read_schedule(clients))
+        subscriptions = pool.submit(fetch, clients, "Pub/Sub", lambda: read_subscription_report(clients))
         services = pool.submit(fetch, clients, "Cloud Run, the services", lambda: read_service_report(clients))
         duplicates = pool.submit(fetch, clients, "The predictions table", lambda: _count_duplicate_keys(cached_clients))
         source_times = pool.submit(fetch, clients, "Odds and context", lambda: read_source_times(cached_clients, today))
@@ -194,6 +201,7 @@ def read_snapshot(
         source_times.result(),
         _compare_jobs(clients, schedule.result()),
         services.result(),
+        subscriptions.result(),
     )
 
 
@@ -222,6 +230,7 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
         ledger = pool.submit(fetch, clients, "The ledger", lambda: read_newest_record(cached_clients, day))
         usual = pool.submit(cache.usual_nights, clients, cached_clients, day)
         batches = asked_batches.result()
+        phases = pool.submit(read_phases, cached_clients, day, frozenset({Phase.BEFORE}))
         newest_batch = batches.value.newest if batches.value else None
         start, end = _batch_window(day, newest_batch, now)
         window = (start, min(now, end))
@@ -244,6 +253,7 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
         usual.result(),
         lines.result(),
         all_writes.result(),
+        phases.result(),
     )
 
 

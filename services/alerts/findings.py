@@ -77,7 +77,7 @@ class NightContext:
         """What the night is judged on."""
         read = self.snapshot
         return NightFacts(
-            read.game_date, self.now, read.night, read.batches, read.night_writes, read.usual, read.ledger
+            read.game_date, self.now, read.night, read.batches, read.night_writes, read.usual, read.ledger, read.phases
         )
 
     @cached_property

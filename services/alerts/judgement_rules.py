@@ -21,6 +21,19 @@ def write_success(context: NightContext) -> Outcome:
     return Outcome(health, str(lost), since=first_rejection(lost.players))
 
 
+def input_step(context: NightContext) -> Outcome:
+    """Fires when a step before the predictions is missing, short or failed; the message has its owner and its fix."""
+    phases = context.snapshot.phases
+    if phases is None or all(reading is not None and reading.value is None for reading in phases.counts.values()):
+        return NO_DATA
+    report = context.facts.failed_step(context.settings)
+    if report is None:
+        return OK
+    fix = report.step.fix_command(context.settings, context.snapshot.game_date)
+    parts = (report.problem, report.text, report.error, f"owner: {report.step.owner}", f"fix: {fix}" if fix else "")
+    return Outcome(report.health, "; ".join(filter(None, parts)), since=report.since)
+
+
 def rows_short(context: NightContext) -> Outcome:
     """Fires when active players have fewer rows than expected; doubled rows are another rule's."""
     night = context.snapshot.night.value

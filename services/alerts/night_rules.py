@@ -181,6 +181,16 @@ NIGHT_RULES = (
         log_preset="Failed players",
     ),
     Rule(
+        name="input_step",
+        title="Step before the predictions failed",
+        source="schedule, injury report, odds, context, features, and the processors' run history",
+        threshold="nothing by its due time, a team that plays without it, below {inputs_usual_pct}% of the usual, or a failed run",
+        description="What this step does not provide is not predicted.",
+        hint="Run its fix command, which the alert names with its owner, then run the date again.",
+        page="pipeline",
+        cause="inputs",
+    ),
+    Rule(
         name="inputs_shrunk",
         title="Fewer inputs than usual",
         source="context and odds per game, on this date and on nights with as many games",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.alerts.rule import (
     DESCRIBE_SERVICE_COMMAND,
     LIST_JOBS_COMMAND,
+    LIST_SUBSCRIPTIONS_COMMAND,
     SCALE_DOWN_COMMAND,
     Rule,
 )
@@ -53,6 +54,18 @@ PLATFORM_RULES = (
         page="system_health",
         cause="services",
         command=DESCRIBE_SERVICE_COMMAND,
+    ),
+    Rule(
+        name="subscription_drift",
+        title="Subscription not as declared",
+        source="Pub/Sub, Cloud Run's addresses, Cloud Monitoring, and deploy/manifest/subscriptions.toml",
+        threshold="a declared subscription is gone or pushes to another address than its service's, dead letters go elsewhere, or the"
+        " oldest message waits longer than declared",
+        description="Publishing succeeds into nothing: requests or completions never arrive.",
+        hint="Correct the push address, or create the subscription again.",
+        page="system_health",
+        cause="subscriptions",
+        command=LIST_SUBSCRIPTIONS_COMMAND,
     ),
     Rule(
         name="unreadable",

@@ -1,4 +1,4 @@
-"""Evaluates the rules about what the predictions run on: scheduled jobs and services against the manifest. Pure."""
+"""Evaluates the rules about what the predictions run on: scheduled jobs, services and subscriptions against the manifest. Pure."""
 
 from __future__ import annotations
 
@@ -25,10 +25,24 @@ def schedule(snapshot: Snapshot) -> Outcome:
 def service_drift(snapshot: Snapshot) -> Outcome:
     """Every service that is not as declared, with its owner."""
     report = snapshot.services.value
-    if report is None or (report.problems and not report.failing):
+    if report is None:
         return NO_DATA
-    if not report.failing:
-        return OK
-    sentences = [f"{s.name} {'; '.join(s.problems)} (owner {s.owner})" for s in report.failing]
-    health = Health.CRITICAL if any(s.health is Health.CRITICAL for s in report.failing) else Health.WARNING
-    return Outcome(health, "; ".join(sentences))
+    return _drift([(s.name, s.problems, s.owner, s.health) for s in report.failing], unknown=bool(report.problems))
+
+
+def subscription_drift(snapshot: Snapshot) -> Outcome:
+    """Every subscription that is missing, pushes to a wrong or dead address, or has a backlog, with its owner."""
+    report = snapshot.subscriptions.value
+    if report is None:
+        return NO_DATA
+    failing = [(s.name, s.problems, s.declared.owner, s.health) for s in report.failing]
+    return _drift(failing, unknown=bool(report.problems))
+
+
+def _drift(failing: list[tuple[str, tuple[str, ...], str, Health]], unknown: bool) -> Outcome:
+    """Critical where one of the failing parts is; without any, no data where not everything could be read."""
+    if not failing:
+        return NO_DATA if unknown else OK
+    sentences = [f"{name} {'; '.join(problems)} (owner {owner})" for name, problems, owner, _ in failing]
+    critical = any(health is Health.CRITICAL for *_, health in failing)
+    return Outcome(Health.CRITICAL if critical else Health.WARNING, "; ".join(sentences))

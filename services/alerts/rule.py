@@ -44,6 +44,9 @@ SCALE_DOWN_COMMAND = (
 )
 RERUN_COMMAND, RESUME_COMMAND = "{rerun}", "{resume}"
 DESCRIBE_SERVICE_COMMAND = "gcloud run services describe {worker} --region={region} --project={project}"
+LIST_SUBSCRIPTIONS_COMMAND = (
+    "gcloud pubsub subscriptions list --project={project} --format='table(name, topic, pushConfig.pushEndpoint)'"
+)
 LIST_JOBS_COMMAND = "gcloud scheduler jobs list --location={region} --project={project} | grep prediction"
 READ_LOGS_COMMAND = (
     "gcloud logging read 'resource.type=\"cloud_run_revision\"' --freshness=2d --limit=20 --project={project}"

@@ -12,7 +12,15 @@ from services.action_registry import get_action_type
 from services.actions.executor import recover
 from services.actions.log_reader import read_action
 from services.auth.roles import Role, require_role
-from services.cli import name_reports, night_reports, pipeline_report, platform_reports, record_reports, run_reports
+from services.cli import (
+    name_reports,
+    night_reports,
+    pipeline_report,
+    platform_reports,
+    range_reports,
+    record_reports,
+    run_reports,
+)
 from services.cli.do import to_command
 from services.cli.identity import grant_hint
 from services.cli.options import DATE, as_option
@@ -80,10 +88,16 @@ def runs(terminal: Terminal, game_date: date) -> Report:
 
 
 @_reading("verify")
-@click.argument("batch_id", metavar="BATCH")
-def verify(terminal: Terminal, batch_id: str) -> Report:
-    """Verify a batch: staged, consolidated, cleaned up, nothing rejected, and its sums."""
-    return run_reports.verification_report(terminal.reading, batch_id)
+@click.argument("batch_id", metavar="[BATCH]", required=False)
+@click.option("--from", "first", type=DATE, help="Verify every night from this one on.")
+@click.option("--to", "last", type=DATE, help="The last night of those.")
+def verify(terminal: Terminal, batch_id: str | None, first: date | None, last: date | None) -> Report:
+    """Verify a batch: staged, consolidated, cleaned up, nothing rejected, and its sums; or each night of a range."""
+    if batch_id and not (first or last):
+        return run_reports.verification_report(terminal.reading, batch_id)
+    if batch_id or first is None or last is None:
+        raise InvalidInput("Name a batch, or the nights with --from and --to.", "Nothing was read.")
+    return range_reports.range_verification_report(terminal.reading, first, last)
 
 
 @_reading("progress")
@@ -143,6 +157,13 @@ def handoff(terminal: Terminal, game_date: date) -> Report:
 cli.add_command(count)
 cli.add_command(logs)
 
+
+@_reading("incident", dated=True)
+def incident(terminal: Terminal, game_date: date) -> Report:
+    """The incident of the night, in Markdown: cause, loss, times, repair, timeline and notes."""
+    return record_reports.incident_report(terminal.reading, game_date)
+
+
 # --- beside the nights ------------------------------------------------------------------------------------------------
 
 
@@ -169,6 +190,19 @@ def deploys(terminal: Terminal) -> Report:
 def services(terminal: Terminal) -> Report:
     """What each service really is: revision, image, commit, traffic, environment against the manifest, last deploy."""
     return platform_reports.services_report(terminal.reading)
+
+
+@_reading("subscriptions")
+def subscriptions(terminal: Terminal) -> Report:
+    """Pub/Sub subscriptions against the manifest: push address, dead letters, backlog; and topics without a subscription."""
+    return platform_reports.subscriptions_report(terminal.reading)
+
+
+@_reading("refusals")
+@click.option("--hours", default=24, show_default=True, help="How many hours up to now.")
+def refusals(terminal: Terminal, hours: int) -> Report:
+    """Calls between services that were refused with 401, 403 or 429, by service and caller."""
+    return platform_reports.refusals_report(terminal.reading, hours)
 
 
 @_reading("schedule")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from services.cli.report import Report, Row, Table
-from services.core.clock import format_eastern
 from services.core.result import Health
-from services.core.text import pluralize
-from services.explore.counts import Counts, Group, read_cost, read_counts
+from services.explore.counts import Counts, Group, read_cost, read_counts, show_value
 from services.explore.look import Look
 from services.gcp.clients import Clients
 
@@ -31,7 +29,7 @@ def count_report(clients: Clients, look: Look, cost_only: bool = False) -> Repor
     return Report(
         title,
         health,
-        headline(counts),
+        counts.headline,
         tuple(filter(None, details)),
         (table,),
         problems,
@@ -41,23 +39,6 @@ def count_report(clients: Clients, look: Look, cost_only: bool = False) -> Repor
     )
 
 
-def headline(counts: Counts) -> str:
-    """1,700 rows in 5 groups of the table."""
-    column, name = next(iter(counts.look.subject.measures.items()))
-    at_least = "at least " if counts.truncated else ""
-    total, groups = counts.total(column), pluralize(len(counts.groups), "group")
-    return f"{at_least}{pluralize(total, name.removesuffix('s'))} in {groups} of {counts.look.subject.table}"
-
-
 def _to_row(counts: Counts, group: Group) -> Row:
-    values = {name: format_value(name, value) for name, value in group.values.items()}
+    values = {name: show_value(name, value) for name, value in group.values.items()}
     return {**values, **{name: group.measures[column] for column, name in counts.look.subject.measures.items()}}
-
-
-def format_value(dimension: str, value: object) -> object:
-    """A group's value as it is shown: an hour on New York's clocks, and what is not recorded as that."""
-    if value is None:
-        return "not recorded"
-    if dimension == "hour":
-        return format_eastern(value, "%Y-%m-%d %H:00")  # type: ignore[arg-type]  # a timestamp, by its column
-    return value

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from services.cli.report import Report, Table
 from services.core.env_settings import list_settings
+from services.core.errors import InvalidInput
 from services.core.result import SEVERITY_ORDER, Health, worst
 from services.core.text import pluralize
 from services.doctor.examination import run_checks
 from services.doctor.first_step import find_first_step
 from services.gcp.clients import Clients
+from services.plumbing.refused_calls import MAX_HOURS, read_refusals
 from services.plumbing.scheduled_jobs import JobStatus, read_job_report
 from services.plumbing.service_state import read_service_report
+from services.plumbing.subscriptions import read_subscription_report
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.policy.settings_table import GROUPS
 from services.scaling.capacity import ServiceCapacity, read_service_capacities
@@ -125,6 +128,50 @@ def services_report(clients: Clients) -> Report:
     )
     table = Table("services", rows, "No service could be read.")
     return Report("Services", report.health, report.headline, (), (table,), report.problems, (report.source,))
+
+
+def refusals_report(clients: Clients, hours: int) -> Report:
+    """Calls between services that were refused with 401, 403 or 429, by service and caller."""
+    if not 1 <= hours <= MAX_HOURS:
+        raise InvalidInput(f"{hours} hours are out of range.", f"Choose 1 to {MAX_HOURS}.")
+    report = read_refusals(clients, hours)
+    rows = tuple(
+        {
+            "service": calls.service,
+            "status": calls.status,
+            "caller": calls.caller,
+            "calls": calls.count,
+            "first": calls.first_at,
+            "last": calls.last_at,
+        }
+        for calls in report.calls
+    )
+    details = ("Only the newest were read.",) if report.truncated else ()
+    table = Table("calls", rows, "No call was refused.")
+    return Report("Refused calls", report.health, report.headline, details, (table,), (), (report.source,))
+
+
+def subscriptions_report(clients: Clients) -> Report:
+    """Pub/Sub subscriptions against the manifest: push address, dead letters, backlog; and topics without a subscription."""
+    report = read_subscription_report(clients)
+    rows = tuple(
+        {
+            "subscription": state.name,
+            "health": state.health,
+            "topic": state.declared.topic,
+            "oldest unacked (s)": state.oldest_unacked_s,
+            "undelivered": state.undelivered,
+            "problem": "; ".join(state.problems),
+            "dead letters": state.dead_letter_topic,
+            "owner": state.declared.owner,
+            "pushes to": state.endpoint,
+        }
+        for state in report.subscriptions
+    )
+    silent = f"Topics without a subscription: {', '.join(report.silent_topics)}." if report.silent_topics else ""
+    table = Table("subscriptions", rows, "No subscription is declared.")
+    details = (silent,) if silent else ()
+    return Report("Subscriptions", report.health, report.headline, details, (table,), report.problems, (report.source,))
 
 
 def deploys_report(clients: Clients) -> Report:

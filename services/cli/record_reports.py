@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 from services.actions.log_reader import Action, read_action, read_action_log
@@ -15,6 +16,7 @@ from services.cli.report import Report, Row, Table
 from services.core.clock import format_eastern
 from services.core.errors import InvalidInput
 from services.core.result import Health, worst
+from services.core.settings import Settings
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.concurrent_reads import concurrent_reads
@@ -23,6 +25,7 @@ from services.nights.coverage import read_history
 from services.nights.night_writes import read_night_lines
 from services.notes.note import list_notes, notes_of_night, notes_window
 from services.reports.handoff_note import MAX_DAYS, HandoffInputs, render_markdown
+from services.reports.incident_file import render_incident
 from services.scaling.capacity import read_service_capacities
 from services.scaling.deploys import read_deploy_history
 from services.telemetry.log_reader import PRESETS, LogLines, Preset
@@ -203,6 +206,29 @@ def _lines_report(title: str, description: str, reading: LogLines, text: str, co
 
 def handoff_report(clients: Clients, game_date: date) -> Report:
     """The handoff note of a night, in Markdown."""
+    return _document("Handoff", read_handoff_inputs(clients, game_date), clients, render_markdown)
+
+
+def incident_report(clients: Clients, game_date: date) -> Report:
+    """The incident of a night, in Markdown: cause, loss, times, repair, timeline and notes."""
+    return _document("Incident", read_handoff_inputs(clients, game_date), clients, render_incident)
+
+
+def _document(
+    name: str, inputs: HandoffInputs, clients: Clients, render: Callable[[HandoffInputs, Settings], str]
+) -> Report:
+    judgement = judge_night(inputs.facts, clients.settings)
+    return Report(
+        f"{name}, night of {inputs.facts.game_date}",
+        judgement.health,
+        judgement.headline,
+        document=render(inputs, clients.settings),
+        sources=judgement.sources,
+    )
+
+
+def read_handoff_inputs(clients: Clients, game_date: date) -> HandoffInputs:
+    """Everything that the handoff note and the incident are written from, read concurrently."""
     now, first = clients.now(), game_date - timedelta(days=MAX_DAYS - 1)
     with concurrent_reads() as pool:
         facts_read = pool.submit(read_facts, clients, game_date)
@@ -218,7 +244,7 @@ def handoff_report(clients: Clients, game_date: date) -> Report:
         actions = pool.submit(
             fetch, clients, "The action log", lambda: read_action_log(clients, start, now + timedelta(minutes=1))
         )
-    inputs = HandoffInputs(
+    return HandoffInputs(
         facts=facts,
         start=start,
         capacities=capacities.result(),
@@ -228,12 +254,4 @@ def handoff_report(clients: Clients, game_date: date) -> Report:
         action_log=actions.result(),
         schedule=schedule.result(),
         notes=notes.result(),
-    )
-    judgement = judge_night(facts, clients.settings)
-    return Report(
-        f"Handoff, night of {game_date}",
-        judgement.health,
-        judgement.headline,
-        document=render_markdown(inputs, clients.settings),
-        sources=judgement.sources,
     )

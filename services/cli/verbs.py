@@ -26,6 +26,8 @@ from services.gcp.clients import Clients
 from services.notes.add import ADD_NOTE, MAX_NOTE_LENGTH
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.night_range import MAX_NIGHTS, SCOPES
+from services.runs.range_actions import RUN_RANGE, STOP_RANGE
 from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.scaling.move_traffic import MOVE_TRAFFIC, UNDO_MOVE_TRAFFIC
@@ -163,6 +165,15 @@ VERBS: Sequence[Verb] = (
     ),
     _simple("resume", RESUME_BATCH, "Resume a batch that stopped or stalled.", _BATCH),
     _simple("stop", STOP_RUN, "Stop a run: nobody further is requested.", _BATCH),
+    _simple(
+        "run-range",
+        RUN_RANGE,
+        f"Re-run several nights, one after the other, at most {MAX_NIGHTS}; stops at the first that fails.",
+        _argument("first", "FROM", type=DATE),
+        _argument("last", "TO", type=DATE),
+        click.Option(["--scope"], type=click.Choice(SCOPES), help="lost: who is missing; date: everybody."),
+    ),
+    _simple("stop-range", STOP_RANGE, "Stop a range before its next night.", _ACTION),
     _simple("consolidate", CONSOLIDATE_BATCH, "Merge a batch's staging tables into the predictions table.", _BATCH),
     Verb(
         "drop",

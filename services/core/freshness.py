@@ -33,6 +33,8 @@ HISTORY_TTL_S = 120.0  # past game dates, which seldom change
 USUAL_NIGHTS_TTL_S = 600.0  # the nights before the chosen one; a watchdog keeps them as long
 PHASES_TTL_S = 60.0  # the steps before and after the predictions, each of which runs a few times a day
 SCHEDULE_TTL_S = 120.0  # Cloud Scheduler's jobs, which change by deployment
+EXPLORE_TTL_S = 120.0  # counts over a range of dates
+EXPLORE_COST_TTL_S = 600.0  # what they would read, which changes with the tables' size
 FIRST_NIGHT_TTL_S = 3_600.0  # the earliest game date, which changes when old partitions are deleted
 
 # --- 1. how the dashboard waits and falls back (app/state/background_cache.py) ------------------------------------------

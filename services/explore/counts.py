@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from services.core.clock import format_eastern
 from services.core.errors import OverBytesLimit
 from services.core.result import DataSource, Problem
 from services.core.text import pluralize
@@ -71,6 +72,16 @@ class Counts:
         return sum(group.measures[measure] for group in self.groups)
 
     @property
+    def headline(self) -> str:
+        """Predictions: 1,700 rows in 5 groups."""
+        column, name = next(iter(self.look.subject.measures.items()))
+        at_least = "at least " if self.truncated else ""
+        total, groups = self.total(column), pluralize(len(self.groups), "group")
+        return (
+            f"{self.look.subject.name.capitalize()}: {at_least}{pluralize(total, name.removesuffix('s'))} in {groups}"
+        )
+
+    @property
     def problem(self) -> Problem | None:
         """What was not read, in a sentence; None when everything was."""
         if not self.truncated:
@@ -111,6 +122,17 @@ def read_counts(clients: Clients, look: Look) -> Counts:
 def _to_group(look: Look, row: Mapping[str, Any]) -> Group:
     values = {name: row[DIMENSION_COLUMNS[name]] for name in look.by}
     return Group(values, {column: row[column] or 0 for column in look.subject.measures})
+
+
+def show_value(dimension: str, value: Any) -> Any:  # noqa: ANN401 - of any column
+    """A group's value as it is shown: an hour on New York's clocks, active or not, and what is not recorded as that."""
+    if value is None:
+        return "not recorded"
+    if dimension == "hour":
+        return format_eastern(value, "%Y-%m-%d %H:00")
+    if dimension == "active":
+        return "active" if value else "inactive"
+    return value
 
 
 def format_size(size: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.core.sources import CONTEXT, ODDS, PREDICTIONS, WORKER_RUNS
 
@@ -21,7 +21,7 @@ class Subject:
     table: str
     dimensions: tuple[str, ...]
     filters: tuple[str, ...]
-    measures: Mapping[str, str]
+    measures: Mapping[str, str] = field(hash=False)
     hour_of: str
     note: str = ""
 
@@ -40,7 +40,7 @@ PREDICTION_ROWS = Subject(
         "duplicate_rows": "duplicates",
     },
     "written (created_at)",
-    "A line is a player's in a game. Duplicates are active rows beyond the first of their business key.",
+    "A date without a row is not listed. A line is a player's in a game. Duplicates: active rows beyond one per business key.",
 )
 SUBJECTS = (
     PREDICTION_ROWS,

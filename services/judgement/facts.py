@@ -12,6 +12,8 @@ from services.core.result import Problem, Result, list_outdated
 from services.core.settings import Settings
 from services.nights.coverage import CoverageHistory
 from services.nights.player_stages import NightStatus
+from services.phases.judge import StepReport, first_trouble
+from services.phases.reader import NightPhases
 from services.telemetry.dml_jobs import DmlReport
 
 USUAL_NIGHTS = 21  # how many nights before one show what is usual
@@ -33,6 +35,7 @@ class NightFacts:
     writes: Result[DmlReport]
     usual: Result[CoverageHistory]
     record: Result[BatchRecord | None]
+    phases: NightPhases | None = None  # the steps before the predictions, where they are read already
 
     @property
     def outdated(self) -> tuple[Problem, ...]:
@@ -53,6 +56,10 @@ class NightFacts:
     def first_tip_off(self) -> datetime | None:
         """When the first game with odds begins; None where that is unknown."""
         return min(self.night.value.tip_offs, default=None) if self.night.value is not None else None
+
+    def failed_step(self, settings: Settings) -> StepReport | None:
+        """The first step before the predictions that is missing, short or failed; None without one, or where none is read."""
+        return first_trouble(self.phases, settings, self.now) if self.phases is not None else None
 
     def may_complete(self, settings: Settings) -> bool:
         """Whether a batch runs and the night's deadline has not come, so that what is missing now is not judged yet."""

@@ -46,12 +46,18 @@ def judge_inputs(facts: NightFacts, settings: Settings) -> Statement:
     statement = Statement(
         Subject.INPUTS,
         worst(health for health, _ in found) if found else Health.OK,
-        "; ".join(text for _, text in found) or _text(night, usual),
+        "; ".join((*_because(facts, settings), *(text for _, text in found))) if found else _text(night, usual),
         _PAGE,
         len(night.eligible_players),
         expected,
     )
     return statement.based_on(facts.night, facts.usual)
+
+
+def _because(facts: NightFacts, settings: Settings) -> Iterator[str]:
+    """The step before the predictions that the inputs lack by, where one has failed."""
+    if (step := facts.failed_step(settings)) is not None:
+        yield f"predictions short because {step.problem}"
 
 
 def _nearest_nights(facts: NightFacts, games: int) -> list[NightCoverage]:

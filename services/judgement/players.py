@@ -13,6 +13,7 @@ from services.judgement.statement import Repair, Statement, Subject, format_time
 from services.nights.balance import Balance, balance
 from services.nights.missing_players import LossReason, list_missing_players
 from services.nights.player_stages import NightStatus
+from services.phases.judge import StepReport
 from services.policy.coverage_thresholds import classify_coverage
 
 _PAGE = "missing_players"
@@ -34,6 +35,7 @@ _REPAIR_BY_REASON = {
     LossReason.NOT_RUN_YET: Repair.START_RUN,
     LossReason.SHARES_LOOKUP: None,
 }
+_BY_INPUTS = (LossReason.NOT_GENERATED, LossReason.NOT_RUN_YET)  # what a step before the predictions may cause
 
 
 def judge_players(facts: NightFacts, settings: Settings) -> Statement:
@@ -59,7 +61,7 @@ def judge_players(facts: NightFacts, settings: Settings) -> Statement:
         totals.active,
         totals.expected,
         repair=None if facts.is_running else _repair(night),
-        cause=_cause(night, totals) if explains else "",
+        cause=_cause(night, totals, facts.failed_step(settings)) if explains else "",
         since=_missing_since(night) if explains else None,
     )
     return statement.based_on(facts.night)
@@ -84,14 +86,15 @@ def _text(night: NightStatus, totals: Balance, facts: NightFacts, is_overdue: bo
     return f"{missing_count} of {totals.expected} {noun} missing"
 
 
-def _cause(night: NightStatus, totals: Balance) -> str:
-    """What most of the missing players have in common; "" when nobody is missing."""
+def _cause(night: NightStatus, totals: Balance, failed_step: StepReport | None) -> str:
+    """What most of the missing players have in common, and the step that it comes from; "" when nobody is missing."""
     missing = [m for m in list_missing_players(night) if m.player.eligible]
     if not missing:
         return ""
     reason, count = Counter(m.reason for m in missing).most_common(1)[0]
     most_text = "" if count == totals.expected - totals.active else f"{count} of them "
-    return f"{most_text}{LOSS_PHRASES[reason]}"
+    because = f" because {failed_step.problem}" if failed_step is not None and reason in _BY_INPUTS else ""
+    return f"{most_text}{LOSS_PHRASES[reason]}{because}"
 
 
 def _missing_since(night: NightStatus) -> datetime | None:

@@ -79,6 +79,7 @@ class PlayerStatus:
     keys: tuple[tuple[str, int], ...] = ()  # business keys with an active row, by system
     generated_at: datetime | None = None  # by the worker's log line, else when it wrote its run row
     staged_at: datetime | None = None  # when our coordinator recorded it
+    first_made_at: datetime | None = None  # when the first row that is or was active was made
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +192,7 @@ def to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
         keys=written.keys,
         generated_at=records.generated_at if generated_rows else None,
         staged_at=records.staged_at,
+        first_made_at=written.first_made_at,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.batches.business_key import line_text
 from services.nights.players import sharing_key
@@ -13,12 +14,16 @@ from services.nights.rows import PredictionRow
 
 @dataclass(frozen=True)
 class WrittenRows:
-    """A player's rows; `keys` are his business keys with an active row, by system."""
+    """A player's rows; `keys` are his business keys with an active row, by system.
+
+    `first_made_at` is when the first of them that is or was active was made: None without one, and where no row says when.
+    """
 
     rows: int = 0
     active: int = 0
     superseded: int = 0
     keys: tuple[tuple[str, int], ...] = ()
+    first_made_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,13 @@ def count_rows_by_player(
 def _count_player(rows: list[PredictionRow], with_lines: bool) -> WrittenRows:
     systems = Counter(system for system, *_ in _count_by_key(rows, with_lines))
     superseded = sum(bool(row["superseded"]) for row in rows)
+    made = (row["created_at"] for row in rows if row["is_active"] or row["superseded"])
     return WrittenRows(
-        len(rows), sum(bool(row["is_active"]) for row in rows), superseded, tuple(sorted(systems.items()))
+        len(rows),
+        sum(bool(row["is_active"]) for row in rows),
+        superseded,
+        tuple(sorted(systems.items())),
+        min((at for at in made if at is not None), default=None),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -78,13 +78,14 @@ class StepReport:
 
     @property
     def problem(self) -> str:
-        """What is wrong, as the part of a sentence: context missing for 7 teams since 11:05 ET."""
+        """What is wrong, as the part of a sentence: context is missing for 7 teams since 11:05 ET."""
         name = self.step.title[0].lower() + self.step.title[1:] if self.step.title[1:2].islower() else self.step.title
+        verb = "are" if name.endswith("s") else "is"
         since = f" since {format_eastern(self.since)}" if self.since is not None else ""
         if self.missing and self.found:
-            return f"{name} missing for {pluralize(len(self.missing), 'team')}{since}"
+            return f"{name} {verb} missing for {pluralize(len(self.missing), 'team')}{since}"
         if self.step.phase is not Phase.QUALITY and not self.found:
-            return f"{name} missing{since}"
+            return f"{name} {verb} missing{since}"
         return f"{name} {self.state}: {self.text}"
 
 
@@ -100,10 +101,7 @@ class DateFacts:
 def judge_steps(phases: NightPhases, settings: Settings, now: datetime) -> tuple[StepReport, ...]:
     """Every step that was read, in order, and last the runs that never ended."""
     teams = _teams_by_date(phases.counts)
-    reports = [
-        _judge(step, counts, phases, teams, settings, now)
-        for step, counts in sorted(phases.counts.items(), key=lambda item: item[0].order)
-    ]
+    reports = [_judge(step, phases, teams, settings, now) for step in _in_order(phases)]
     stuck = judge_stuck_runs(phases, now)
     if stuck is not None:
         step, problem, text, count = stuck
@@ -112,9 +110,16 @@ def judge_steps(phases: NightPhases, settings: Settings, now: datetime) -> tuple
     return tuple(reports)
 
 
-def first_trouble(reports: Iterable[StepReport]) -> StepReport | None:
+def first_trouble(phases: NightPhases, settings: Settings, now: datetime) -> StepReport | None:
     """The first step before the predictions that is in trouble; None without one."""
-    return next((r for r in reports if r.step.phase is Phase.BEFORE and r.state in TROUBLES), None)
+    teams = _teams_by_date(phases.counts)
+    before = (step for step in _in_order(phases) if step.phase is Phase.BEFORE)
+    reports = (_judge(step, phases, teams, settings, now, with_earlier=False) for step in before)
+    return next((report for report in reports if report.state in TROUBLES), None)
+
+
+def _in_order(phases: NightPhases) -> list[Step]:
+    return sorted(phases.counts, key=lambda step: step.order)
 
 
 def _teams_by_date(counts: Mapping[Step, Result[Counts] | None]) -> Mapping[date, frozenset[str]] | None:
@@ -132,18 +137,23 @@ def _teams_by_date(counts: Mapping[Step, Result[Counts] | None]) -> Mapping[date
 
 def _judge(
     step: Step,
-    reading: Result[Counts] | None,
     phases: NightPhases,
     teams: Mapping[date, frozenset[str]] | None,
     settings: Settings,
     now: datetime,
+    *,
+    with_earlier: bool = True,
 ) -> StepReport:
+    reading = phases.counts[step]
     if reading is None:
         tables = " or ".join(query_catalog.load(step.query).source_tables)
         return StepReport(step, StepState.NOT_CONNECTED, f"{tables} is not there, or lacks a column of this step")
     if reading.value is None:
         return StepReport(step, StepState.UNKNOWN, reading.problem.message if reading.problem else "unknown")
     counts = reading.value.by_date
+    if not counts:
+        table = query_catalog.load(step.query).source_tables[0]
+        return StepReport(step, StepState.NOT_CONNECTED, f"{table} has no row of this date and of those before")
     runs = phases.runs.value if phases.runs is not None else None
     is_scheduled = any(s.name == SCHEDULE and r and r.value and r.value.by_date for s, r in phases.counts.items())
 
@@ -153,7 +163,7 @@ def _judge(
         return judge_step(step, DateFacts(day, known, now), counts, teams or {}, run, settings)
 
     report = judge_date(phases.game_date)
-    earlier = sorted(day for day in (teams or counts) if day < phases.game_date)
+    earlier = sorted(day for day in (teams or counts) if day < phases.game_date) if with_earlier else ()
     cells = tuple((day, judged.state, judged.found) for day, judged in ((day, judge_date(day)) for day in earlier))
     return StepReport(**{**vars(report), "earlier": cells})
 

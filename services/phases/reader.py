@@ -152,6 +152,15 @@ def _read_runs(clients: Clients, game_date: date) -> Result[Runs] | None:
     return Result(Runs(tuple(map(_to_runs, cast("tuple[_RunRow, ...]", result.rows))), result.source))
 
 
+def _error_text(errors: str | None) -> str:
+    """The texts of a list of errors, or what is there in place of such a list; it may be cut off."""
+    try:
+        texts = query_catalog.parse_json_column(errors) if errors else []
+    except ValueError:
+        return errors or ""
+    return "; ".join(map(str, texts)) if isinstance(texts, list) else str(texts)
+
+
 def _to_runs(row: _RunRow) -> ProcessorRuns:
     return ProcessorRuns(
         row["processor_name"],
@@ -163,6 +172,6 @@ def _to_runs(row: _RunRow) -> ProcessorRuns:
         row["longest_s"],
         row["succeeded_at"],
         row["failed_at"],
-        (row["error"] or "") if row["failed"] else "",
+        _error_text(row["error"]) if row["failed"] else "",
         row["service"] or "",
     )

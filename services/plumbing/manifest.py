@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt, StringConstraints, TypeAdapter, ValidationError
 
 from services.core.errors import SettingsError
 from services.core.settings import Settings
@@ -46,6 +46,22 @@ class DeclaredService(_Declared):
 def read_declared_services(settings: Settings) -> tuple[DeclaredService, ...]:
     """The services that should run; raises SettingsError for a manifest that cannot be read."""
     return _read(Path(settings.manifest_dir or DEFAULT_DIR) / "services.toml", "service", DeclaredService)
+
+
+class DeclaredSubscription(_Declared):
+    """A Pub/Sub subscription that pushes to a service and path; `dead_letter_topic` "" where none is wanted."""
+
+    topic: Text
+    target: Text
+    dead_letter_topic: str
+    max_unacked_min: PositiveInt
+
+
+def read_declared_subscriptions(settings: Settings) -> tuple[DeclaredSubscription, ...]:
+    """The subscriptions that should be there; raises SettingsError for a manifest that cannot be read."""
+    return _read(
+        Path(settings.manifest_dir or DEFAULT_DIR) / "subscriptions.toml", "subscription", DeclaredSubscription
+    )
 
 
 def read_declared_jobs(settings: Settings) -> tuple[DeclaredJob, ...]:

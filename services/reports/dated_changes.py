@@ -10,7 +10,8 @@ from datetime import date, datetime, timedelta
 from services.actions.log_reader import ActionLog
 from services.core.clock import night_window, to_game_date
 from services.core.result import Result
-from services.reports.events import Event, problem_message, recent_events
+from services.reports.event import Event
+from services.reports.events import problem_message, recent_events
 from services.scaling.deploys import DeployHistory
 
 
@@ -28,7 +29,8 @@ def changes_by_date(
     """What was changed from a date on, until now; the action log was read from `log_start` on."""
     start, dated = night_window(first)[0], defaultdict[date, list[Event]](list)
     for event in reversed(recent_events(None, action_log.value, None, deploys.value, start, now)):
-        dated[to_game_date(event.at)].append(event)
+        if event.kind != "note":  # it changes nothing
+            dated[to_game_date(event.at)].append(event)
     gaps = (
         _gap("deploys", problem_message(deploys), deploys.value.complete_since if deploys.value else None, start),
         _gap("actions", problem_message(action_log), log_start, start),

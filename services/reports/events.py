@@ -6,38 +6,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from textwrap import shorten
 from typing import TypeVar
 
-from services.actions.log_reader import ActionLog, ActionState
+from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import RETENTION, Alerts, EventType
 from services.alerts.rules import get_rule
 from services.batches.reader import Batches, run_window
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.result import Health, Result
-from services.notes.note import ADD_NOTE_NAME, list_notes
+from services.reports.action_events import action_events
+from services.reports.event import ACTIONS, ALERTS, BATCHES, REJECTED, SCALED, Event
 from services.scaling.deploys import DeployHistory
 from services.telemetry.dml_jobs import DmlReport
 
 T = TypeVar("T")
 
-BATCHES, REJECTED, SCALED, ALERTS, ACTIONS = LANES = (
-    "Batches",
-    "Rejected writes",
-    "Config changes",
-    "Alerts",
-    "Actions",
-)
 MINUTE = timedelta(minutes=1)
-MAX_LABEL = 40  # characters of a note beside its mark; the mark has it whole
-HEALTH_BY_ACTION_STATE = {
-    ActionState.IN_PROGRESS: Health.NONE_EXPECTED,
-    ActionState.DONE: Health.OK,
-    ActionState.FAILED: Health.CRITICAL,
-    ActionState.REFUSED: Health.WARNING,
-    ActionState.DENIED: Health.WARNING,
-    ActionState.UNVERIFIED: Health.UNKNOWN,
-}
 _CLAIM_EVENTS = (EventType.NOTIFYING, EventType.ESCALATING)
 _DELIVERY_EVENTS = (
     EventType.NOTIFIED,
@@ -46,27 +30,6 @@ _DELIVERY_EVENTS = (
     EventType.ESCALATION_FAILED,
 )
 _RAISING_EVENTS = (EventType.OPENED, EventType.REOPENED, EventType.WORSENED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """One thing that happened, at an instant or from `at` until `ended`.
-
-    An event with a `lane` is a mark on the timeline of its night; one with a `kind` is a row in the list. Most are both.
-    """
-
-    at: datetime
-    ended: datetime | None = None
-    actor: str = ""
-    lane: str = ""  # one of LANES
-    label: str = ""  # two or three words next to the mark
-    message: str = ""  # the mark's sentence, actor included
-    health: Health = Health.NONE_EXPECTED
-    count: int = 1  # rejected writes of that minute
-    kind: str = ""  # alert, notification, action, note, config change, batch, deploy
-    summary: str = ""  # the list's sentence, beside kind and actor
-    page: str = ""  # in pages/, where it is shown in full
-    params: Mapping[str, str] = field(default_factory=dict)  # of that page's address
 
 
 @dataclass(frozen=True)
@@ -98,7 +61,7 @@ def night_events(
         *_rejection_events(writes.value),
         *_deploy_events(deploys.value),
         *_alert_events(alerts.value),
-        *_action_events(action_log.value, now, game_date),
+        *action_events(action_log.value, now, game_date),
     )
     in_window = [event for event in events if event.lane and event.at < end and (event.ended or event.at) >= start]
     problems = {
@@ -138,7 +101,7 @@ def recent_events(
     """The list of everything from `start` until before `end`, newest first, from what could be read."""
     events = (
         *_alert_events(alerts),
-        *_action_events(action_log, end),
+        *action_events(action_log, end),
         *_batch_events(batches, end),
         *_deploy_events(deploys),
     )
@@ -249,40 +212,3 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
                 params={"alert": alert.alert_id},
                 summary=f"{alert.alert_id} {word}: {event.message}{reason_text}",
             )
-
-
-def _action_events(action_log: ActionLog | None, now: datetime, game_date: date | None = None) -> Iterator[Event]:
-    """Actions, and notes: on the timeline of a night only those that are about it, or about no single night."""
-    actions = action_log.actions if action_log else ()
-    for note in list_notes(actions):
-        is_of_night = game_date is None or note.game_date in (None, game_date)
-        text = " ".join(note.text.split())
-        yield Event(
-            at=note.at,
-            actor=note.by,
-            lane=ACTIONS if is_of_night else "",
-            label=f"note · {shorten(text, MAX_LABEL, placeholder='…')}",
-            message=f"Note by {note.by}, {note.label}: {text}",
-            kind="note",
-            page="action_log",
-            params={"action": note.action_id},
-            summary=f"Note, {note.label}: {text}",
-        )
-    for action in actions:
-        if action.action_name.startswith(("alerts.", ADD_NOTE_NAME)):
-            continue  # it is among the alert's own events, or above
-        is_scaling = action.action_name.startswith("scaling.")
-        outcome_text = action.message if action.ended_at else "no result recorded yet"
-        list_outcome_text = action.message if action.ended_at else "no result recorded"
-        yield Event(
-            at=action.started_at,
-            actor=action.actor,
-            lane=SCALED if is_scaling else ACTIONS,
-            label=f"{action.title} · {action.state}",
-            message=f"{action.title}, by {action.actor}: {action.state}. {outcome_text}",
-            health=Health.UNKNOWN if action.is_abandoned(now) else HEALTH_BY_ACTION_STATE[action.state],
-            kind="config change" if is_scaling else "action",
-            page="action_log",
-            params={"action": action.action_id},
-            summary=f"{action.title}: {action.state}. {list_outcome_text}",
-        )

@@ -23,7 +23,8 @@ from services.nights.balance import balance
 from services.nights.coverage import CoverageHistory, NightCoverage
 from services.notes.note import ADD_NOTE_NAME, About, list_notes
 from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS
-from services.reports.events import Event, recent_events
+from services.reports.event import Event
+from services.reports.events import recent_events
 from services.reports.incident import build_incident
 from services.reports.markdown import Links, format_time, unknown_note
 from services.scaling.capacity import ServiceCapacities
@@ -99,12 +100,12 @@ def render_head(inputs: HandoffInputs, settings: Settings) -> str:
 def build_sections(inputs: HandoffInputs, settings: Settings) -> tuple[Section, ...]:
     """The parts of the note below its head: cause and loss, what is open, notes, then what was done and how all stands."""
     links = Links(settings.dashboard_url, inputs.facts.game_date)
-    actions, events = _list_actions(inputs), _list_events(inputs)
+    actions, events = list_actions(inputs), _list_events(inputs)
     return (
-        Section("Cause and loss", (*_cause(inputs, settings, links), *_key_numbers(inputs, links))),
+        Section("Cause and loss", (*cause_lines(inputs, settings, links), *_key_numbers(inputs, links))),
         Section("Open alerts", tuple(_open_alerts(inputs, links))),
         Section("Next steps", tuple(_next_steps(inputs, links))),
-        Section("Notes", tuple(_notes(inputs, links))),
+        Section("Notes", tuple(note_lines(inputs, links))),
         Section(f"Actions taken: {_count_text(inputs.action_log, actions)}", tuple(_actions(inputs, links)), True),
         Section(f"Timeline: {pluralize(len(events), 'event')}", tuple(_events(inputs, links)), True),
         Section("Current settings", tuple(_current_settings(inputs))),
@@ -134,7 +135,7 @@ def _judgement_lines(facts: NightFacts, judgement: NightJudgement) -> Iterator[s
         yield f"- Old or incomplete: {escape_markdown(problem.source)}, since {since_text}: {escape_markdown(problem.message)}"
 
 
-def _cause(inputs: HandoffInputs, settings: Settings, links: Links) -> Iterator[str]:
+def cause_lines(inputs: HandoffInputs, settings: Settings, links: Links) -> Iterator[str]:
     """Why the night is not in order, since when; nothing for one that is."""
     judgement = judge_night(inputs.facts, settings)
     if judgement.health in (Health.OK, Health.NONE_EXPECTED):
@@ -145,7 +146,7 @@ def _cause(inputs: HandoffInputs, settings: Settings, links: Links) -> Iterator[
     yield f"- **Cause**: {escape_markdown(incident.cause or 'unknown')}, since {format_time(since)} · {source}"
 
 
-def _notes(inputs: HandoffInputs, links: Links) -> Iterator[str]:
+def note_lines(inputs: HandoffInputs, links: Links) -> Iterator[str]:
     """What was written about the night, its batches, players and alerts, or in the shift about no single night; oldest first."""
     yield from unknown_note(inputs.notes)
     if inputs.notes.value is None:
@@ -225,7 +226,7 @@ def _events(inputs: HandoffInputs, links: Links) -> Iterator[str]:
         yield "- No events."
 
 
-def _list_actions(inputs: HandoffInputs) -> list[Action]:
+def list_actions(inputs: HandoffInputs) -> list[Action]:
     """What was changed in the shift, the newest first; what was done with an alert is in the timeline, notes are by themselves."""
     logged_actions = inputs.action_log.value.actions if inputs.action_log.value else ()
     return [
@@ -239,7 +240,7 @@ def _list_actions(inputs: HandoffInputs) -> list[Action]:
 def _actions(inputs: HandoffInputs, links: Links) -> Iterator[str]:
     """What was changed, newest last."""
     yield from unknown_note(inputs.action_log)
-    actions = _list_actions(inputs)
+    actions = list_actions(inputs)
     if len(actions) > MAX_ACTIONS:
         yield f"- {len(actions) - MAX_ACTIONS:,} earlier actions · {links.to('Action log', 'action_log')}"
     for action in reversed(actions[:MAX_ACTIONS]):

@@ -111,6 +111,7 @@ def load_seed(sandbox: Sandbox, seed: Seed) -> None:
     state.logs.add(seed.log_entries)
     state.cloud_run.seed(seed.services, seed.revisions)
     state.scheduler_jobs[:] = [dict(job) for job in seed.scheduler_jobs] or december_scheduler_jobs()
+    state.pubsub.seed(state.project, state.cloud_run.base_url)
     for name, created in seed.table_created.items():
         state.bigquery.tables.created_ms[name] = to_epoch_ms(datetime.fromisoformat(created))
     load_tables(sandbox.emulator, state.project, seed)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import httpx
 
-from services.core.clock import Clock
+from services.core.clock import Clock, to_rfc3339
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.job_server import BigQueryJobServer
 from services.sandbox.bigquery.limits import Limits
@@ -16,6 +17,7 @@ from services.sandbox.common.fault_injection import Faults
 from services.sandbox.common.identities import Identities, account_address
 from services.sandbox.stand_ins.cloud_logging import LogStore
 from services.sandbox.stand_ins.cloud_run import CloudRun
+from services.sandbox.stand_ins.pubsub import PubSub
 
 _load_certificates = cache(httpx.create_ssl_context)  # 25 ms
 
@@ -43,6 +45,7 @@ class SandboxState:
     slack_messages: list[dict[str, Any]] = field(default_factory=list)  # messages the webhook received
     pager_messages: list[dict[str, Any]] = field(default_factory=list)  # what the second channel received
     scheduler_jobs: list[dict[str, Any]] = field(default_factory=list)  # Cloud Scheduler's jobs
+    pubsub: PubSub = field(default_factory=PubSub)
     identities: Identities = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +66,27 @@ class SandboxState:
         service = self.cloud_run.get(service_name) or {}
         configured = (service.get("template") or {}).get("serviceAccount")
         return str(configured or account_address("customer", self.project))
+
+    def log_refused_request(
+        self, service: str, method: str, path: str, status: int, headers: Mapping[str, str]
+    ) -> None:
+        """The entry in the request log of a call that a service's load balancer, or the service, refused."""
+        labels = {"project_id": self.project, "service_name": service, "location": "us-west2"}
+        entry = {
+            "timestamp": to_rfc3339(self.clock.now()),
+            "severity": "WARNING",
+            "logName": f"projects/{self.project}/logs/run.googleapis.com%2Frequests",
+            "httpRequest": {
+                "requestMethod": method,
+                "requestUrl": f"{self.cloud_run.base_url}{path}",
+                "status": status,
+                "userAgent": headers.get("user-agent", ""),
+                "remoteIp": "127.0.0.1",
+            },
+        }
+        self.logs.add(
+            [entry], {"resource": {"type": "cloud_run_revision", "labels": labels}}, self.logs.ingestion_delay_s
+        )
 
     def now_s(self) -> float:
         """The sandbox clock, in epoch seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ class ListedEntry:
     insert_id: str | None
     resource: Resource
     log_name: str | None
+    request: Mapping[str, Any] = field(default_factory=dict)  # of a request log: httpRequest
 
 
 class _EntryListing(HTTPIterator):
@@ -75,6 +76,7 @@ def _to_entry(resource: Mapping[str, Any]) -> ListedEntry:
         insert_id=resource.get("insertId"),
         resource=Resource(type=source.get("type", ""), labels=source.get("labels") or {}),
         log_name=resource.get("logName"),
+        request=resource.get("httpRequest") or {},
     )
 
 

@@ -17,6 +17,7 @@ from services.names.resolution_counts import ResolutionCounts
 from services.nights.coverage import CoverageHistory, NightCoverage
 from services.plumbing.scheduled_jobs import JobReport
 from services.plumbing.service_state import ServiceReport
+from services.plumbing.subscriptions import SubscriptionReport
 from services.scaling.annotations import CapacityAnnotations, CapacitySetting
 from services.scaling.capacity import WorkerCapacity
 from services.scaling.traffic import Traffic
@@ -150,6 +151,7 @@ def make_snapshot(*nights: NightSnapshot, **changes: Any) -> Snapshot:
         "source_times": ok_result(()),
         "jobs": ok_result(JobReport((), (), DataSource("Cloud Scheduler", NOW))),
         "services": ok_result(ServiceReport((), (), DataSource("Cloud Run", NOW))),
+        "subscriptions": ok_result(SubscriptionReport((), (), (), DataSource("Pub/Sub", NOW))),
     }
     return Snapshot(nights or (make_night_snapshot(),), **{**fields, **changes})
 

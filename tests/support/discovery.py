@@ -18,7 +18,16 @@ import googleapiclient
 
 from tests.support.discovery_schema import Schema, SchemaChecker, find_parameter_problem
 
-APIS = ("bigquery.v2", "run.v2", "logging.v2", "cloudscheduler.v1", "run.v1", "iamcredentials.v1")
+APIS = (
+    "bigquery.v2",
+    "run.v2",
+    "logging.v2",
+    "cloudscheduler.v1",
+    "run.v1",
+    "iamcredentials.v1",
+    "pubsub.v1",
+    "monitoring.v3",
+)
 _UPLOAD_PARAMETER = "upload_id"  # of the upload protocol, in no document
 
 

@@ -48,6 +48,8 @@ PERMISSIONS_BY_ROLE: dict[str, frozenset[str]] = {
     "roles/logging.logWriter": frozenset({"logging.logEntries.create"}),
     "roles/cloudscheduler.viewer": frozenset({"cloudscheduler.jobs.get", "cloudscheduler.jobs.list"}),
     JOB_OPERATOR: frozenset({"cloudscheduler.jobs.run", "cloudscheduler.jobs.pause", "cloudscheduler.jobs.enable"}),
+    "roles/pubsub.viewer": frozenset({"pubsub.topics.list", "pubsub.subscriptions.list"}),
+    "roles/monitoring.viewer": frozenset({"monitoring.timeSeries.list"}),
     "roles/run.viewer": _RUN_VIEWER,
     "roles/run.developer": _RUN_VIEWER | {"run.services.update", "run.services.create", "run.services.delete"},
     "roles/run.invoker": frozenset({"run.routes.invoke", "run.jobs.run"}),
@@ -67,6 +69,8 @@ read      bigquery.jobUser                 project
 read      bigquery.resourceViewer          project
 read      logging.viewer                   project
 read      cloudscheduler.viewer            project
+read      pubsub.viewer                    project
+read      monitoring.viewer                project
 read      bigquery.dataViewer              dataset/nba_analytics dataset/nba_raw
 read      bigquery.dataViewer              dataset/nba_predictions dataset/nba_reference dataset/prediction_on_call
 read      run.viewer                       service/prediction-worker service/prediction-coordinator
@@ -78,6 +82,8 @@ act       bigquery.resourceViewer          project
 act       logging.viewer                   project
 act       cloudscheduler.viewer            project
 act       projects/PROJECT/roles/predictionOnCallJobs project
+act       pubsub.viewer                    project
+act       monitoring.viewer                project
 act       bigquery.dataViewer              dataset/nba_analytics dataset/nba_raw
 act       bigquery.dataEditor              dataset/nba_predictions dataset/nba_reference dataset/prediction_on_call
 act       run.viewer                       service/prediction-worker service/prediction-coordinator

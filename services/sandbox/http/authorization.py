@@ -125,6 +125,11 @@ def find_requirements(state: SandboxState, api: str, method: str, request: Reque
         return [_project_requirement(permission, message)]
     if api == "balancer":
         return [Requirement("run.routes.invoke", f"service/{request.path_params['service']}", _NOT_AN_INVOKER)]
+    if api == "pubsub":
+        return [_project_requirement(f"pubsub.{method}", "User not authorized to perform this action.")]
+    if api == "monitoring":
+        message = f"Permission monitoring.{method} denied (or the resource may not exist)."
+        return [_project_requirement(f"monitoring.{method}", message)]
     if api == "scheduler":
         return [_scheduler_requirement(method, request.url.path)]
     return []

@@ -22,6 +22,7 @@ from services.sandbox.http import (
     bigquery_routes,
     iam_routes,
     pager_routes,
+    pubsub_routes,
     run_and_logging_routes,
     scheduler_routes,
     slack_routes,
@@ -39,6 +40,7 @@ def create_app(state: SandboxState) -> Starlette:
         *bigquery_routes.routes(state, policy.wrap_handler),
         *run_and_logging_routes.routes(state, policy.wrap_handler),
         *scheduler_routes.routes(state, policy.wrap_handler),
+        *pubsub_routes.routes(state, policy.wrap_handler),
         *slack_routes.routes(state, policy.wrap_handler),
         *pager_routes.routes(state, policy.wrap_handler),
         Route("/sandbox/{what}", policy.control_endpoint, methods=["GET", "PUT", "DELETE"]),
@@ -67,6 +69,13 @@ async def _internal_error(_: Request, error: Exception) -> Response:
     return JSONResponse(error_body(500, f"The sandbox failed: {error!r}"), 500)
 
 
+def _log_refusal(state: SandboxState, api: str, request: Request, response: Response) -> None:
+    """Cloud Run logs every request to a service; here those that are refused, which is what is read of them."""
+    if api == "balancer" and response.status_code in (401, 403, 429):
+        service, path = request.path_params["service"], request.url.path
+        state.log_refused_request(service, request.method, path, response.status_code, request.headers)
+
+
 class _RequestPolicy:
     """What applies before and after every handler: call counts, API rates, injected faults; and the /sandbox endpoints."""
 
@@ -87,6 +96,7 @@ class _RequestPolicy:
                 return JSONResponse(replacement[1], replacement[0])
             caller = authorize(state, api, method, request)
             if isinstance(caller, Response):
+                _log_refusal(state, api, request, caller)
                 return caller
             CALLER.set(caller)
             if api == "bigquery" and (error_key := state.limits.check_api_call(method, state.now_s())) is not None:
@@ -97,6 +107,7 @@ class _RequestPolicy:
                 raise ConnectionDropped from None  # the client is gone, so no response can reach it
             except json.JSONDecodeError as error:  # of the request's body
                 return JSONResponse(error_body(400, f"Invalid JSON payload received. {error.msg}."), 400)
+            _log_refusal(state, api, request, response)
             if fault is not None and fault.kind == "drop_after":
                 raise ConnectionDropped
             return response

@@ -133,7 +133,7 @@ class _SchedulerHandlers:
     def _to_resource(self, job: Job, parent: str) -> Job:
         now = self.state.clock.now()
         resource: Job = {key: value for key, value in job.items() if key not in _OWN_KEYS}
-        resource |= {"name": f"{parent}/jobs/{job['name']}"} if "name" in job else {}
+        resource["name"] = f"{parent}/jobs/{job['name']}"
         if "calls" in job:
             service, path, body = job["calls"]
             resource["httpTarget"] = {

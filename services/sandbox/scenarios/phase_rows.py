@@ -6,7 +6,6 @@ absent, stuck (ET), teams without context, defaults and placeholders (shares of 
 
 from __future__ import annotations
 
-import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,66 +15,11 @@ from functools import cached_property
 from typing import Any
 
 from services.core.clock import ET, to_rfc3339
-from services.sandbox.scenarios.rows import Row, seeded_id, stable_hash
+from services.sandbox.scenarios.phase_runs import PROCESSORS, RUNS, run_rows
+from services.sandbox.scenarios.rows import Row, stable_hash
 from services.sandbox.scenarios.slate import PlayerEntry, Slate
 
-SCHEDULE, INJURIES = "nba_raw.nbac_schedule", "nba_raw.nbac_injury_report"
-FEATURES, BOX_SCORES = "nba_predictions.ml_feature_store_v2", "nba_analytics.player_game_summary"
-GRADES, RUNS = "nba_predictions.prediction_accuracy", "nba_reference.processor_run_history"
 SYSTEMS = ("moving_average", "zone_matchup_v1", "similarity_balanced_v1", "xgboost_v1", "ensemble_v1")
-
-
-@dataclass(frozen=True)
-class _Processor:
-    """Who makes the rows of a step, and how long that takes."""
-
-    name: str
-    phase: str
-    service: str
-    table: str
-    takes: timedelta
-
-
-_PROCESSORS = {
-    "schedule": _Processor(
-        "NbacScheduleProcessor", "phase_2_raw", "nba-phase2-raw-processors", SCHEDULE, timedelta(seconds=40)
-    ),
-    "injuries": _Processor(
-        "NbacInjuryReportProcessor", "phase_2_raw", "nba-phase2-raw-processors", INJURIES, timedelta(seconds=55)
-    ),
-    "odds": _Processor(
-        "OddsApiPropsProcessor",
-        "phase_2_raw",
-        "nba-phase2-raw-processors",
-        "nba_raw.odds_api_player_points_props",
-        timedelta(seconds=70),
-    ),
-    "context": _Processor(
-        "UpcomingPlayerGameContextProcessor",
-        "phase_3_analytics",
-        "nba-phase3-analytics-processors",
-        "nba_analytics.upcoming_player_game_context",
-        timedelta(minutes=6),
-    ),
-    "features": _Processor(
-        "MLFeatureStoreProcessor",
-        "phase_4_precompute",
-        "nba-phase4-precompute-processors",
-        FEATURES,
-        timedelta(minutes=9),
-    ),
-    "export": _Processor("Phase6Export", "phase_6_export", "phase6-export", "gs://nba-props-api", timedelta(minutes=2)),
-    "box_scores": _Processor(
-        "PlayerGameSummaryProcessor",
-        "phase_3_analytics",
-        "nba-phase3-analytics-processors",
-        BOX_SCORES,
-        timedelta(minutes=5),
-    ),
-    "grading": _Processor(
-        "PredictionAccuracyProcessor", "phase_5_grading", "phase5b-grading", GRADES, timedelta(minutes=3)
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -136,44 +80,23 @@ def phase_rows(night: PhaseNight) -> dict[str, list[Row]]:
     counts = {"odds": sum(e.has_odds for e in night.slate.entries), "context": len(night.in_context)}
     counts["export"] = len(night.predicted)
     for step, done_at in night.done_at.items():
-        trouble, processor = night.plan.get(step, {}), _PROCESSORS[step]
+        trouble, processor = night.plan.get(step, {}), PROCESSORS[step]
         if made[step] and done_at <= night.until and not trouble.keys() & {"absent", "failed"}:
             tables[processor.table] += made[step]
-        tables[RUNS] += _run_rows(night, step, done_at, counts.get(step, len(made[step])), trouble)
+        tables[RUNS] += _run(night, step, done_at, counts.get(step, len(made[step])), trouble)
     return tables
 
 
-def _run_rows(
-    night: PhaseNight, step: str, done_at: datetime, records: int, trouble: Mapping[str, Any]
-) -> Iterator[Row]:
-    """A row when the run starts, another when it ends, as far as it does."""
-    processor = _PROCESSORS[step]
+def _run(night: PhaseNight, step: str, done_at: datetime, records: int, trouble: Mapping[str, Any]) -> Iterator[Row]:
+    """The run of a step, as far as it has come when the scenario starts."""
     ended_at = night.at(trouble["failed"]) if "failed" in trouble else done_at
-    started_at = night.at(trouble["stuck"]) if "stuck" in trouble else ended_at - processor.takes
+    started_at = night.at(trouble["stuck"]) if "stuck" in trouble else ended_at - PROCESSORS[step].takes
     if started_at > night.until or "absent" in trouble:
         return
-    common = {
-        "processor_name": processor.name,
-        "run_id": f"{processor.name}_{night.slate.game_date}_{seeded_id('run', step, night.slate.game_date)[:8]}",
-        "season_year": 2025,
-        "data_date": night.slate.game_date.isoformat(),
-        "started_at": to_rfc3339(started_at),
-        "phase": processor.phase,
-        "output_table": processor.table,
-        "cloud_run_service": processor.service,
-    }
-    yield {**common, "status": "running", "processed_at": to_rfc3339(started_at)}
-    if "stuck" in trouble or ended_at > night.until:
-        return
-    error = {"errors": json.loads(json.dumps([trouble["error"]]))} if "failed" in trouble else {}
-    yield {
-        **common,
-        **error,
-        "status": "failed" if error else "success",
-        "records_processed": records,
-        "duration_seconds": processor.takes.total_seconds(),
-        "processed_at": to_rfc3339(ended_at),
-    }
+    has_ended = "stuck" not in trouble and ended_at <= night.until
+    yield from run_rows(
+        step, night.slate.game_date, started_at, ended_at if has_ended else None, records, trouble.get("error", "")
+    )
 
 
 def _schedule_rows(night: PhaseNight) -> Iterator[Row]:

@@ -58,6 +58,8 @@ READINGS: dict[tuple[str, ...], tuple[int, str, Any]] = {  # words → exit code
     ("deploys",): (0, "health", "ok"),
     ("schedule",): (0, "health", "ok"),
     ("services",): (0, "health", "ok"),
+    ("subscriptions",): (0, "health", "ok"),
+    ("refusals",): (0, "health", "ok"),
     ("aliases", "--find", "herb"): (1, "health", "critical"),
     ("identities",): (0, "health", "ok"),
     ("alerts", "--ended"): (0, "alerts", []),

@@ -52,9 +52,9 @@ def test_each_night_has_the_trouble_that_was_there(customer_clients, day, troubl
 
 def test_the_first_step_that_failed_is_named_with_its_teams_and_its_time(customer_clients):
     phases = read_phases(customer_clients, date(2025, 12, 23))
-    trouble = first_trouble(judge_steps(phases, customer_clients.settings, customer_clients.now()))
+    trouble = first_trouble(phases, customer_clients.settings, customer_clients.now())
     assert trouble is not None
-    assert trouble.problem == "context missing for 7 teams since 11:05 ET"
+    assert trouble.problem == "context is missing for 7 teams since 11:05 ET"
     assert "13 of 20 teams written" in trouble.error
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from services.reports.events import LANES
+from services.reports.event import LANES
 from tests.integration.pages.helpers import INCIDENT, NO_GAMES, to_text
 from tests.support.paths import ROOT
 

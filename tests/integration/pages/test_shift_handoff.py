@@ -14,4 +14,4 @@ def test_the_handoff_note_is_shown_and_can_be_downloaded(open_page):
     heads = re.findall(r"^(#+) ", screen.text.partition("On-call handoff")[2], re.MULTILINE)
     assert set(heads) == {"####"}, "below the note's own title, h3"
     assert "](http" not in screen.text, "a link in the preview stays in this tab"
-    assert [button.label for button in screen.app.get("download_button")] == ["Download Markdown"]
+    assert [button.label for button in screen.app.get("download_button")] == ["Download Markdown", "Download incident"]

@@ -9,7 +9,8 @@ from services.alerts.alert_log import read_alerts
 from services.batches.reader import read_batches
 from services.core.clock import night_window
 from services.core.result import Health, Result
-from services.reports.events import BATCHES, REJECTED, SCALED, count_by_kind, recent_events
+from services.reports.event import BATCHES, REJECTED, SCALED
+from services.reports.events import count_by_kind, recent_events
 from services.scaling.deploys import read_deploy_history
 from services.telemetry.dml_jobs import read_writes
 from tests.support.factories import NIGHT

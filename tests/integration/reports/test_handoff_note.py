@@ -14,11 +14,14 @@ from services.batches.newest_record import read_newest_record
 from services.batches.reader import read_batches
 from services.core.clock import night_window
 from services.core.result import Problem, Result
+from services.core.tables import PREDICTIONS_TABLE
 from services.judgement.facts import NightFacts, nights_before
 from services.nights.coverage import read_history
 from services.nights.night_writes import read_night_writes
 from services.nights.player_stages import read_night
 from services.reports.handoff_note import HandoffInputs, render_markdown
+from services.reports.incident_file import render_incident
+from services.reports.incident_times import find_times
 from services.scaling.capacity import read_service_capacities
 from services.scaling.deploys import read_deploy_history
 from services.telemetry.scheduler import read_schedule
@@ -86,3 +89,34 @@ def test_events_that_the_note_has_no_room_for_are_counted(handoff_inputs, client
     note = render_markdown(replace(handoff_inputs, facts=facts), clients.settings)
     assert re.search(r"^- \d+ earlier events are not in this note · ", note, re.MULTILINE)
     assert "not in this note" not in render_markdown(handoff_inputs, clients.settings)
+
+
+def test_the_figures_of_the_incident_are_those_of_the_raw_rows(handoff_inputs, clients):
+    """Recomputed from jobs and tables as they are, with none of the code that the file is written by."""
+    jobs = clients.bigquery.list_jobs(all_users=True, min_creation_time=handoff_inputs.start)
+    first_rejected = min(job.created for job in jobs if job.error_result and job.job_type == "query")
+    sql = f"""
+    WITH tip AS (SELECT MIN(game_start_time) AS begins FROM nba_raw.odds_api_player_points_props WHERE game_date = '2025-12-29'),
+    players AS (
+      SELECT player_lookup FROM nba_analytics.upcoming_player_game_context
+      WHERE game_date = '2025-12-29' AND avg_minutes_per_game_last_7 >= 15 AND is_production_ready
+        AND UPPER(COALESCE(player_status, '')) NOT IN ('OUT', 'DOUBTFUL')
+      GROUP BY player_lookup
+    ),
+    made AS (
+      SELECT player_lookup, MIN(created_at) AS made_at FROM {PREDICTIONS_TABLE}
+      WHERE game_date = '2025-12-29' AND is_active GROUP BY player_lookup
+    )
+    SELECT players.player_lookup, made.made_at, tip.begins AS tip_at
+    FROM players CROSS JOIN tip LEFT JOIN made ON made.player_lookup = players.player_lookup
+    """
+    rows = list(clients.bigquery.query(sql).result())
+    gaps = [min(row["made_at"] or row["tip_at"], row["tip_at"]) - first_rejected for row in rows]
+    missing = [gap.total_seconds() / 60 for gap in gaps if gap.total_seconds() > 0]
+    times = find_times(handoff_inputs)
+    assert len(rows) == 158
+    assert times.began.at == first_rejected
+    assert (times.missing.players, times.missing.minutes) == (len(missing), round(sum(missing)))
+    assert len(missing) >= 90
+    note = render_incident(handoff_inputs, clients.settings)
+    assert f"missing before the first tip-off: **{round(sum(missing)):,}**, of {len(missing)} players" in note

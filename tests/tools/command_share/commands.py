@@ -97,8 +97,8 @@ COMMANDS = (
     HandCommand("bq: registry_failures", 22, (("names", *NIGHT),)),
     HandCommand("bq: prediction_batches", 20, (("runs", *NIGHT),)),
     HandCommand("bq rm", 14, (("do", "drop", "--batch", "batch_2025-12-23_1766507400"),)),
-    HandCommand("DLQ pull", 13, left_out="dead letters are not read", of_the_night=False),
-    HandCommand("Pub/Sub seek", 12, left_out="subscriptions are not read", of_the_night=False),
+    HandCommand("DLQ pull", 13, left_out="where dead letters go is read, their messages are not", of_the_night=False),
+    HandCommand("Pub/Sub seek", 12, left_out="messages are not replayed", of_the_night=False),
     HandCommand("bq: aliases", 7, (("aliases",),)),
     HandCommand("bq: worker_runs", 3, (("missing", *NIGHT),)),
 )

@@ -16,9 +16,10 @@ from services.batches.state import BatchState
 from services.core.result import DataSource, Health, Problem
 from services.core.settings import Settings
 from services.nights.line_counts import PlayerLines
-from services.plumbing.manifest import DeclaredJob
+from services.plumbing.manifest import DeclaredJob, DeclaredSubscription
 from services.plumbing.scheduled_jobs import JobReport, JobStatus
 from services.plumbing.service_state import ServiceReport, ServiceState
+from services.plumbing.subscriptions import SubscriptionReport, SubscriptionState
 from services.scaling.annotations import CapacitySetting
 from services.scaling.traffic import Traffic
 from tests.support.alert_factories import (
@@ -512,6 +513,23 @@ def test_a_service_that_is_not_as_declared_fires_with_its_owner_and_an_unread_on
     unread = (Problem("prediction-coordinator", NOW, "denied"),)
     assert drift(service_state(OK), problems=unread)[0] is Health.UNKNOWN
     assert drift(service_state(CRITICAL, "lacks TOPIC in w-1"), problems=unread) == (CRITICAL, lost)
+
+
+def test_a_subscription_that_is_not_as_declared_fires_with_its_owner():
+    declared = DeclaredSubscription(
+        name="requests", owner="predictions", topic="t", target="w/p", dead_letter_topic="", max_unacked_min=15
+    )
+    dead = SubscriptionState(declared, "", "", None, None, ("pushes nowhere, declared w/p",), CRITICAL)
+    in_order, source = replace(dead, problems=(), health=OK), DataSource("Pub/Sub", NOW)
+
+    def drift(*found: SubscriptionState, problems: tuple[Problem, ...] = ()):
+        report = SubscriptionReport(found, (), problems, source)
+        return judge("subscription_drift", platform={"subscriptions": ok_result(report)})[:2]
+
+    assert drift(dead) == (CRITICAL, "requests pushes nowhere, declared w/p (owner predictions)")
+    assert drift(replace(dead, health=WARNING))[0] is WARNING
+    assert drift(in_order) == (OK, "")
+    assert drift(in_order, problems=(Problem("Cloud Monitoring", NOW, "denied"),))[0] is Health.UNKNOWN
 
 
 def test_a_channel_that_is_not_set_warns_and_one_that_fails_is_critical():

@@ -27,7 +27,7 @@ def test_every_tool_is_marked_as_reading_only(terminal):
             return (await client.list_tools()).tools
 
     tools = anyio.run(list_tools)
-    assert len(tools) == 9
+    assert len(tools) == 10
     for tool in tools:
         assert tool.annotations.read_only_hint is True
         assert tool.description

@@ -104,7 +104,7 @@ def test_counts_are_printed_with_their_cost_and_it_can_be_asked_for_alone(projec
     assert read("--cost")["headline"] == "It reads about 24 MiB"
     report = read()
     assert report["title"] == "Predictions by date, system, 2025-12-23 – 2025-12-29"
-    assert report["headline"] == f"2 rows in 2 groups of {PREDICTIONS_TABLE}"
+    assert report["headline"] == "Predictions: 2 rows in 2 groups"
     assert {(row["system"], row["rows"]) for row in report["counts"]} == {("xgboost_v1", 1), ("ensemble_v1", 1)}
     assert "Read: about 24 MiB." in report["details"]
     assert read("--by", "hour", "--player", "Luka Doncic")["counts"][0]["hour"] == "2025-12-29 14:00 ET"

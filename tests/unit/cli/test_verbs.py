@@ -82,6 +82,7 @@ def test_a_key_is_found_however_it_is_read():
 
 TYPED: dict[str, dict[str, Any]] = {  # words after each verb that give every argument
     "run": {"words": ["2025-12-29", "--scope", "lost", "--player", "lukadoncic"]},
+    "run-range": {"words": ["2025-12-24", "2025-12-29", "--scope", "lost"]},
     "drop": {"words": ["_staging_a"]},
     "drop-orphan": {"words": ["_staging_a"]},
     "remove-duplicates": {"words": ["2025-12-29"]},

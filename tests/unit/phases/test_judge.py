@@ -33,7 +33,7 @@ def test_a_step_without_a_team_that_plays_is_short_since_it_was_due():
     report = judge(make_phases(context=make_counts(make_count(48, parts=TEAMS - {"LAL"}))))
     assert (report.state, report.health, report.missing) == (StepState.SHORT, Health.CRITICAL, ("LAL",))
     assert report.text == "1 of 4 teams missing: LAL; 48 players, usually 64"
-    assert report.problem == "context missing for 1 team since 11:05 ET"
+    assert report.problem == "context is missing for 1 team since 11:05 ET"
 
 
 def test_a_step_below_the_usual_share_is_short_and_warns():
@@ -97,11 +97,17 @@ def test_a_step_whose_table_is_not_there_is_not_connected():
     assert report.text.startswith("nba_analytics.upcoming_player_game_context is not there")
 
 
+def test_a_table_that_is_never_filled_is_not_connected_rather_than_late():
+    report = judge(make_phases(context=Result(Counts({}, SOURCE))))
+    assert (report.state, report.health) == (StepState.NOT_CONNECTED, Health.NONE_EXPECTED)
+    assert report.text == "nba_analytics.upcoming_player_game_context has no row of this date and of those before"
+
+
 def test_a_step_that_cannot_be_read_is_unknown_and_no_trouble():
     phases = make_phases(context=Result(None, Problem("Context", EVENING, "BigQuery refused.")))
     report = judge(phases)
     assert (report.state, report.health, report.text) == (StepState.UNKNOWN, Health.UNKNOWN, "BigQuery refused.")
-    assert first_trouble(judge_steps(phases, SETTINGS, EVENING)) is None
+    assert first_trouble(phases, SETTINGS, EVENING) is None
 
 
 def test_a_count_that_is_not_recorded_is_unknown_not_zero():
@@ -163,8 +169,8 @@ def test_a_run_that_usually_takes_long_is_not_stuck_before_three_times_that():
 def test_the_first_trouble_is_the_first_step_before_the_predictions():
     late = make_counts(None)
     phases = make_phases(context=late, features=late, grading=late)
-    trouble = first_trouble(judge_steps(phases, SETTINGS, at("23:00")))
+    trouble = first_trouble(phases, SETTINGS, at("23:00"))
     assert trouble is not None
-    assert trouble.problem == "context missing since 11:05 ET"
+    assert trouble.problem == "context is missing since 11:05 ET"
     after_only = make_phases(context=make_counts(make_count()), box_scores=late)
-    assert first_trouble(judge_steps(after_only, SETTINGS, EVENING + timedelta(days=1))) is None
+    assert first_trouble(after_only, SETTINGS, EVENING + timedelta(days=1)) is None

@@ -6,7 +6,7 @@ import pytest
 
 from services.core.errors import SettingsError
 from services.core.settings import Settings
-from services.plumbing.manifest import read_declared_jobs, read_declared_services
+from services.plumbing.manifest import read_declared_jobs, read_declared_services, read_declared_subscriptions
 from services.sandbox.http.scheduler_routes import DECEMBER_SCHEDULE
 from services.sandbox.scenarios.customer import seed as customer
 
@@ -62,3 +62,11 @@ def test_the_manifests_declare_the_services_with_their_variables(env):
     declared = {entry.name: entry.variables for entry in read_declared_services(Settings.from_env(env))}
     assert set(declared) == {"prediction-worker", "prediction-coordinator"}
     assert all(variables["GCP_PROJECT_ID"] == "" for variables in declared.values())
+
+
+@pytest.mark.parametrize("env", [{}, customer.SETTINGS])
+def test_the_manifests_declare_the_subscriptions_of_declared_services(env):
+    subscriptions = read_declared_subscriptions(Settings.from_env(env))
+    services = {service.name for service in read_declared_services(Settings.from_env(env))}
+    assert subscriptions
+    assert {entry.target.partition("/")[0] for entry in subscriptions} <= services

@@ -14,7 +14,8 @@ from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.result import DataSource, Health, Problem, Result
 from services.reports.dated_changes import changes_by_date
-from services.reports.events import ACTIONS, ALERTS, REJECTED, SCALED, night_events, recent_events
+from services.reports.event import ACTIONS, ALERTS, REJECTED, SCALED
+from services.reports.events import night_events, recent_events
 from services.scaling.deploys import Deploy, DeployHistory
 from services.telemetry.dml_jobs import build_report
 from tests.support.alert_factories import (
@@ -238,3 +239,5 @@ def test_a_note_is_marked_on_the_timeline_of_the_night_it_is_about_and_of_no_oth
     assert mark.message == "Note by nora, night 2025-12-29: Waiting for late lines of LAL and BOS until seven."
     listed = recent_events(None, log, None, None, NOW - timedelta(days=1), NOW)
     assert [event.kind for event in listed] == ["note", "note"]
+    dated = changes_by_date(NIGHT, NOW, Result(DeployHistory((), SOURCE)), Result(log), NOW)
+    assert dated.by_date == {}, "a note changes nothing"

@@ -11,7 +11,7 @@ from app.state import session
 from services.core.result import Health
 from services.nights.coverage import NightCoverage
 from services.reports.dated_changes import DatedChanges
-from services.reports.events import Event
+from services.reports.event import Event
 from tests.support.factories import NIGHT, NOW
 
 UNCHANGED = DatedChanges({}, ())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.charts import dml_chart
 from services.core.result import Health
-from services.reports.events import Event
+from services.reports.event import Event
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.job_history import WriteAttempt
 

@@ -12,7 +12,8 @@ import pytest
 from app.charts import night_timeline
 from app.charts.time_axis import broken_axis, whole_axis
 from services.core.result import Health
-from services.reports.events import ACTIONS, ALERTS, LANES, REJECTED, Event, NightEvents
+from services.reports.event import ACTIONS, ALERTS, LANES, REJECTED, Event
+from services.reports.events import NightEvents
 from tests.integration.pages.test_accessibility import EVERY_PAGE
 from tests.support.factories import NIGHT
 

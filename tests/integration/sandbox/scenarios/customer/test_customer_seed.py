@@ -48,6 +48,7 @@ def test_every_night_has_the_active_players_and_rows_of_history(bigquery):
         f" COUNTIF(is_active) AS active FROM {PREDICTIONS_TABLE} GROUP BY 1"
     ).result()
     assert {row.day[-2:]: (row.players, row.row_count, row.active) for row in rows} == {
+        "23": (87, 2175, 2175),
         "25": (72, 1800, 1800),
         "26": (128, 3200, 3200),
         "27": (111, 2775, 2775),
@@ -60,7 +61,7 @@ def test_every_night_has_the_active_players_and_rows_of_history(bigquery):
 def test_their_datasets_are_in_another_location_and_their_table_is_not_partitioned(bigquery):
     table = bigquery.get_table(PREDICTIONS_TABLE)
     assert bigquery.get_dataset("nba_predictions").location == "us-west2"
-    assert (len(table.schema), table.time_partitioning, table.num_rows) == (106, None, 12_525)
+    assert (len(table.schema), table.time_partitioning, table.num_rows) == (106, None, 14_700)
     assert {field.name for field in table.schema if field.field_type == "JSON"} >= {"features_snapshot", "key_factors"}
 
 

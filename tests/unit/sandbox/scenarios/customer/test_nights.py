@@ -15,6 +15,7 @@ NIGHTS = {str(night.slate.game_date): night for night in build_nights()}
 @pytest.mark.parametrize(
     ("game_date", "stored_by_run"),
     [
+        ("2025-12-23", [(87, 87)]),
         ("2025-12-24", []),
         ("2025-12-25", [(72, 72)]),
         ("2025-12-26", [(128, 128)]),
@@ -42,7 +43,7 @@ def test_the_batch_ids_have_the_forms_of_their_services():
     assert "regen_2025-12-28_stale_lines_1767143400" in ids
     assert "20251230_231502_481920" in ids
     assert Counter(batch_id.split("_")[0] for batch_id in ids) == {
-        "batch": 8,
+        "batch": 9,
         "regen": 1,
         "fallback": 1,
         "20251230": 1,
