@@ -346,7 +346,7 @@ def _count_recent(read_times: deque[float], now: float) -> int:
 
 def _quota_used(max_reads: int) -> SourceUnavailable:
     return SourceUnavailable(
-        f"Log read limit reached ({max_reads}/min).",
+        f"The log read limit is reached ({max_reads}/min).",
         "Read again automatically within a minute.",
     )
 
