@@ -175,9 +175,9 @@ scheduled_jobs: CachedRead[JobReport] = CachedRead(
 service_states: CachedRead[ServiceReport] = CachedRead(
     "Cloud Run, the services", read_service_report, freshness.DEPLOYS_TTL_S, CLOUD_RUN
 )
-refused_calls: CachedRead[RefusalReport] = CachedRead("The request logs", read_refusals, freshness.LOG_LINES_TTL_S, LOG)
+refused_calls: CachedRead[RefusalReport] = CachedRead("The request logs", read_refusals, freshness.LOG_LINES_TTL_S)
 subscriptions: CachedRead[SubscriptionReport] = CachedRead(
-    "Pub/Sub", read_subscription_report, freshness.SCHEDULE_TTL_S, CLOUD_RUN
+    "Pub/Sub", read_subscription_report, freshness.SCHEDULE_TTL_S
 )
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 
@@ -265,7 +265,6 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     services, revisions = service_capacities.fetch_async(clients), deploys.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
-    notes = action_log.fetch_async(clients, *notes_window(game_date, clients.now()))
     read_facts = facts()
     return HandoffInputs(
         facts=read_facts,
@@ -276,7 +275,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
         alerts=alert_log(),
         action_log=wait_for_log(),
         schedule=jobs(),
-        notes=notes(),
+        notes=action_log(clients, *notes_window(game_date, clients.now())),
     )
 
 
