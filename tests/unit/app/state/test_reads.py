@@ -33,7 +33,7 @@ from tests.support.night_facts import make_facts
 from tests.support.phase_facts import make_phases
 
 READS = {name: read for name, read in vars(reads).items() if isinstance(read, CachedRead)}
-NIGHTS = {"night", "history", "usual_nights", "phases", "player_history"}
+NIGHTS = {"night", "history", "usual_nights", "phases", "player_history", "explore"}
 RUNS = {"batches", "newest_record", "run_verification", "writes", "log_lines"}
 
 
