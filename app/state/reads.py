@@ -269,7 +269,6 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     services, revisions = service_capacities.fetch_async(clients), deploys.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
-    notes = action_log.fetch_async(clients, *notes_window(game_date, clients.now()))
     read_facts = facts()
     return HandoffInputs(
         facts=read_facts,
@@ -280,7 +279,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
         alerts=alert_log(),
         action_log=wait_for_log(),
         schedule=jobs(),
-        notes=notes(),
+        notes=action_log(clients, *notes_window(game_date, clients.now())),
     )
 
 

@@ -96,7 +96,7 @@ def test_the_figures_of_the_incident_are_those_of_the_raw_rows(handoff_inputs, c
     jobs = clients.bigquery.list_jobs(all_users=True, min_creation_time=handoff_inputs.start)
     first_rejected = min(job.created for job in jobs if job.error_result and job.job_type == "query")
     sql = f"""
-    WITH tip AS (SELECT MIN(game_start_time) AS at FROM nba_raw.odds_api_player_points_props WHERE game_date = '2025-12-29'),
+    WITH tip AS (SELECT MIN(game_start_time) AS begins FROM nba_raw.odds_api_player_points_props WHERE game_date = '2025-12-29'),
     players AS (
       SELECT player_lookup FROM nba_analytics.upcoming_player_game_context
       WHERE game_date = '2025-12-29' AND avg_minutes_per_game_last_7 >= 15 AND is_production_ready
@@ -104,10 +104,10 @@ def test_the_figures_of_the_incident_are_those_of_the_raw_rows(handoff_inputs, c
       GROUP BY player_lookup
     ),
     made AS (
-      SELECT player_lookup, MIN(created_at) AS at FROM {PREDICTIONS_TABLE}
+      SELECT player_lookup, MIN(created_at) AS made_at FROM {PREDICTIONS_TABLE}
       WHERE game_date = '2025-12-29' AND is_active GROUP BY player_lookup
     )
-    SELECT players.player_lookup, made.at AS made_at, tip.at AS tip_at
+    SELECT players.player_lookup, made.made_at, tip.begins AS tip_at
     FROM players CROSS JOIN tip LEFT JOIN made ON made.player_lookup = players.player_lookup
     """
     rows = list(clients.bigquery.query(sql).result())

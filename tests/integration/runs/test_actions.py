@@ -18,6 +18,7 @@ from services.nights.missing_players import LossReason
 from services.nights.player_stages import read_night
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.coordinator_client import UnexpectedResponse, read_coordinator, start_run
+from services.runs.range_actions import RUN_RANGE
 from services.runs.verification import read_run_verification, verify_run
 from services.telemetry.dml_jobs import read_writes
 from tests.support.actors import OPERATOR
@@ -226,6 +227,21 @@ def test_an_outdated_plan_is_refused_with_its_differences(module_clients, coordi
     )
     with pytest.raises(ActionRefused, match=r"active players: 68 → 69; .*missing players: 0 → 89"):
         execute(module_clients, OPERATOR, START_RUN, plan, "late", "2025-12-29")
+
+
+def test_a_range_runs_an_incomplete_night_as_its_own_run_and_skips_one_with_nobody_to_run(
+    module_clients, coordinator_url, recorded_actions
+):
+    module_clients = with_coordinator(module_clients, coordinator_url)
+    plan = RUN_RANGE.plan(module_clients, {"first": "2025-12-27", "last": "2025-12-28"})
+    assert plan.changes[0].after in ("no games", "complete: nobody to re-run")
+    assert plan.title == "Re-run 1 night · Sat 27 Dec 2025 to Sun 28 Dec 2025"
+    action = execute(module_clients, OPERATOR, RUN_RANGE, plan)
+    assert (action.state, action.message) == (ActionState.DONE, "1 of 1 night verified.")
+    [night] = [a for a in recorded_actions() if a.action_name == START_RUN.name]
+    assert (night.target, night.state) == ("2025-12-28", ActionState.DONE)
+    assert "102 of 102 eligible players are active" in night.message
+    assert action.action_id in night.reason
 
 
 def test_a_night_that_has_not_run_is_started_in_full_without_force(module_clients, coordinator_url):
