@@ -11,7 +11,7 @@ from app.state import reads, session
 from services.core.clock import format_eastern, night_window
 from services.judgement.statement import Subject
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
-from services.reports.event import ACTIONS, SCALED
+from services.reports.event import ACTIONS, SCALED, Event
 from services.reports.events import night_events
 from services.telemetry.dml_jobs import DmlReport
 
@@ -58,17 +58,21 @@ def chart(report: DmlReport) -> None:
         zoom = st.toggle("Zoom", key="dml_zoom", bind="query-params", help="An interactive chart of the same writes")
     peak_text = f"peak {report.peak_outstanding or 'unknown'} concurrent, {dml_chart.LIMIT_TEXT}"
     alt = f"Writes per minute: {judged.text}; {peak_text}"
-    chart_slot = st.container(key="dml-chart")
-    window = night_window(game_date)
-    deploys, log = reads.deploys.fetch_async(cloud), reads.action_log.fetch_async(cloud, *window)
-    timeline = night_events(game_date, cloud.now(), facts.batches, facts.writes, deploys(), reads.alerts(cloud), log())
-    with chart_slot:
+    with st.container(key="dml-chart"):
         if zoom:
             from app.charts import plotly_charts
 
             plotly_charts.show_figure(plotly_charts.dml_figure(report), "dml writes", alt)
         else:
-            st.html(dml_chart.to_html(report, [*timeline.in_lane(SCALED), *timeline.in_lane(ACTIONS)], alt))
+            st.html(dml_chart.to_html(report, list_changes(), alt))
+
+
+def list_changes() -> list[Event]:
+    """The deploys and actions of the night, which the chart marks."""
+    deploys = reads.deploys.fetch_async(cloud)
+    log = reads.action_log.fetch_async(cloud, *night_window(game_date))
+    timeline = night_events(game_date, cloud.now(), facts.batches, facts.writes, deploys(), reads.alerts(cloud), log())
+    return [*timeline.in_lane(SCALED), *timeline.in_lane(ACTIONS)]
 
 
 def render(report: DmlReport) -> None:

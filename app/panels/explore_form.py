@@ -67,9 +67,9 @@ def _choose_dates(tonight: date) -> tuple[date, date]:
         max_value=tonight,
         key="from",
         bind="query-params",
-        width=130,
+        width=170,
     )
-    last = st.date_input("To", tonight, max_value=tonight, key="to", bind="query-params", width=130)
+    last = st.date_input("To", tonight, max_value=tonight, key="to", bind="query-params", width=170)
     return first, last
 
 

@@ -81,7 +81,7 @@ def _choose_times(choice: str, now: datetime, game_date: date) -> tuple[datetime
 
 
 def _choose_instant(label: str, key: str, day: date, at: time_of_day, today: date) -> datetime:
-    chosen = st.date_input(f"{label} date", day, max_value=today, key=key, bind="query-params", width=130)
+    chosen = st.date_input(f"{label} date", day, max_value=today, key=key, bind="query-params", width=170)
     clock = st.time_input(f"{label} time (ET)", at, key=f"{key}_at", bind="query-params", step=300, width=120)
     return datetime.combine(chosen, clock, ET)
 

@@ -60,7 +60,9 @@ def _unmerged_batches(night: NightStatus) -> list[str]:
 
 def _consolidate_buttons(batch_ids: Sequence[str], primary: bool) -> None:
     for batch in batch_ids:
-        dialog.action_button(CONSOLIDATE_BATCH, "Consolidate staged rows", key=batch, primary=primary, batch_id=batch)
+        label = "Consolidate staged rows" if len(batch_ids) == 1 else f"Consolidate {batch}"
+        is_first = batch == batch_ids[0]
+        dialog.action_button(CONSOLIDATE_BATCH, label, key=batch, primary=primary and is_first, batch_id=batch)
 
 
 def _run_button(night: NightStatus, counts: RowCounts, selected: Sequence[MissingPlayer] | None, primary: bool) -> bool:

@@ -175,9 +175,9 @@ scheduled_jobs: CachedRead[JobReport] = CachedRead(
 service_states: CachedRead[ServiceReport] = CachedRead(
     "Cloud Run, the services", read_service_report, freshness.DEPLOYS_TTL_S, CLOUD_RUN
 )
-refused_calls: CachedRead[RefusalReport] = CachedRead("The request logs", read_refusals, freshness.LOG_LINES_TTL_S, LOG)
+refused_calls: CachedRead[RefusalReport] = CachedRead("The request logs", read_refusals, freshness.LOG_LINES_TTL_S)
 subscriptions: CachedRead[SubscriptionReport] = CachedRead(
-    "Pub/Sub", read_subscription_report, freshness.SCHEDULE_TTL_S, CLOUD_RUN
+    "Pub/Sub", read_subscription_report, freshness.SCHEDULE_TTL_S
 )
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 

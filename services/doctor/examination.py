@@ -21,17 +21,15 @@ from services.core.tables import PREDICTIONS_DATASET
 from services.core.text import pluralize
 from services.doctor.check_result import TIMEOUT_S, CheckResult, deploy_command, from_error, grant_command
 from services.doctor.permissions import acting_identity, reading_identity
+from services.doctor.plumbing_checks import scheduler, subscriptions
 from services.doctor.required_tables import read_tables
 from services.doctor.second_channel import check_second_channel
 from services.gcp import query_catalog
 from services.gcp.clients import Clients, read_dataset_location
 from services.gcp.error_messages import translate_errors
-from services.plumbing.manifest import read_declared_jobs
-from services.plumbing.scheduled_jobs import compare_jobs
 from services.runs import coordinator_client
 from services.scaling.traffic import read_traffic, short_name
 from services.telemetry.log_reader import LoggingEntry, parse_entry
-from services.telemetry.scheduler import read_schedule
 
 KNOWN_LOG_PHRASES = re.compile(  # what the dashboard's own log searches match, in any case
     r"staging write|writing to bigquery|(permanent|transient) failure|dml|consolidation|merge|batch|predictions? for",
@@ -63,7 +61,8 @@ def run_checks(clients: Clients) -> ConnectionReport:
         acting_identity,
         _logs,
         _services,
-        _scheduler,
+        scheduler,
+        subscriptions,
         _coordinator,
         check_second_channel,
     )
@@ -239,29 +238,6 @@ def _serving_revision(clients: Clients, name: str, service: run_v2.Service) -> C
             gcloud_command(clients.settings, f"run services update-traffic {name} --to-latest"),
         )
     return CheckResult(name, Health.OK, f"{name} serves its newest revision {created} at {service.uri}.")
-
-
-def _scheduler(clients: Clients) -> Iterator[CheckResult]:
-    """The jobs that start the runs: present, enabled, and successful at their last attempt."""
-    schedule = read_schedule(clients)
-    jobs = {job.name: job for job in schedule.jobs}
-    for name in schedule.expected:
-        if name not in jobs:
-            list_command = gcloud_command(clients.settings, "scheduler jobs list", "location")
-            list_command += "   # then set EXPECTED_JOBS to those that start the runs"
-            yield CheckResult(
-                name, Health.WARNING, "Missing from Cloud Scheduler: nothing starts this run.", list_command
-            )
-        elif problem := jobs[name].problem:
-            subcommand = "resume" if "paused" in problem or "disabled" in problem else "describe"
-            repair_command = gcloud_command(clients.settings, f"scheduler jobs {subcommand} {name}", "location")
-            yield CheckResult(name, Health.WARNING, f"The scheduled run {problem}.", repair_command)
-        else:
-            yield CheckResult(name, Health.OK, f"Scheduled ({jobs[name].cron}, {jobs[name].time_zone}).")
-    report = compare_jobs(read_declared_jobs(clients.settings), schedule)
-    list_command = gcloud_command(clients.settings, "scheduler jobs list", "location") if report.failing else ""
-    health = Health.WARNING if report.failing else report.health  # no connection is lost
-    yield CheckResult("job manifest", health, f"{report.headline}.", list_command)
 
 
 def _coordinator(clients: Clients) -> Iterator[CheckResult]:

@@ -135,14 +135,14 @@ def _list(clients: Clients, kind: str) -> list[Mapping[str, Any]]:
 def _read_metric(clients: Clients, metric: str) -> Mapping[str, int]:
     """The newest value by subscription; one without a point is not in it."""
     now = clients.now()
-    params = {
+    query = {
         "filter": f'metric.type = "{metric}"',
         "interval.startTime": to_rfc3339(now - METRIC_WINDOW),
         "interval.endTime": to_rfc3339(now),
     }
     path = f"v3/projects/{clients.settings.project}/timeSeries"
     try:
-        series = list(list_resources(clients, "Cloud Monitoring", "monitoring", path, "timeSeries", params))
+        series = list(list_resources(clients, "Cloud Monitoring", "monitoring", path, "timeSeries", query))
     except AccessDenied as error:
         hint = "Grant roles/monitoring.viewer, which has monitoring.timeSeries.list."
         raise AccessDenied(error.message, hint) from error

@@ -199,7 +199,8 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "action-log.png")
     assert_hostile_reason_is_plain(page)
-    page.keyboard.press("Escape")  # closes what was done lately
+    page.reload()  # without the list of what was done lately
+    page.get_by_text("68 → 158 of 158", exact=True).wait_for()
     assert list_violations(page) == []  # of the action
     page.goto(f"{module_dashboard_url}/shift_handoff?date=2025-12-29")
     assert_hostile_reason_is_plain(page)

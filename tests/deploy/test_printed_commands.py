@@ -22,7 +22,7 @@ from services.aliases.identities import merge
 from services.core.result import Health
 from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
-from services.doctor import examination, permissions, required_tables
+from services.doctor import examination, permissions, plumbing_checks, required_tables
 from services.doctor.check_result import grant_command
 from services.doctor.required_tables import REQUIRED_TABLES, _check_partitioning, _check_table
 from services.gcp import query_catalog
@@ -84,7 +84,7 @@ def printed_commands() -> Iterator[str]:
     for line in handoff_note._quick_commands(note, SETTINGS):
         if line.startswith("gcloud"):
             yield line
-    yield from (check.repair_command for check in examination._scheduler(clients))
+    yield from (check.repair_command for check in plumbing_checks.scheduler(clients))
 
 
 @pytest.mark.parametrize("command", list(printed_commands()), ids=lambda command: " ".join(command.split()[:4]))

@@ -16,7 +16,7 @@ def test_a_deploy_that_loses_a_variable_is_found(module_clients, module_sandbox)
     run = module_sandbox.state.cloud_run
     assert read_service_report(module_clients).headline == "2 of 2 services as declared"
     name = next(name for name in run.services if name.endswith("prediction-worker"))
-    template = copy.deepcopy(run.services[name]["template"])
+    template, before = copy.deepcopy(run.services[name]["template"]), copy.deepcopy((run.services, run.revisions))
     topic = template["containers"][0]["env"].pop()
     run.patch(name, {"template": template}, "template", False, "cd@example.com")
     while run.get(name)["latestReadyRevision"] != run.get(name)["latestCreatedRevision"]:
@@ -25,6 +25,7 @@ def test_a_deploy_that_loses_a_variable_is_found(module_clients, module_sandbox)
     worker = report.services[0]
     assert (report.health, worker.deployed_by) == (Health.CRITICAL, "cd@example.com")
     assert worker.changed == (f"gone {topic['name']}",)
+    run.services, run.revisions = before
     assert (
         report.headline == f"1 of 2 services as declared; prediction-worker lacks {topic['name']} in {worker.revision}"
     )

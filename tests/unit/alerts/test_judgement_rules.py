@@ -10,7 +10,7 @@ import pytest
 from services.alerts.evaluation import evaluate_rules
 from services.batches.reader import Batches
 from services.batches.state import BatchState
-from services.core.result import Health
+from services.core.result import Health, Problem, Result
 from services.core.settings import Settings
 from services.nights.coverage import CoverageHistory, NightCoverage
 from services.nights.game_inputs import GameInputs
@@ -25,6 +25,7 @@ from tests.support.alert_factories import (
     ok_result,
 )
 from tests.support.factories import NIGHT, TIP_OFF, make_history, make_night, make_player
+from tests.support.phase_facts import TEAMS, at, make_count, make_counts, make_phases
 
 SYSTEMS = ("ensemble_v1", "moving_average", "similarity_balanced_v1", "xgboost_v1", "zone_matchup_v1")
 USUAL = make_history(*[dict.fromkeys(SYSTEMS, (114, 570))] * 3)
@@ -102,3 +103,24 @@ def test_without_one_of_their_sources_they_are_unknown(source):
     snapshot = make_snapshot(make_night_snapshot(**{source: failed_result()}))
     results = {r.rule.name: r.health for r in evaluate_rules(snapshot, SETTINGS, NOW)}
     assert {results["rows_short"], results["system_absent"]} == {Health.UNKNOWN}
+
+
+def evaluate(night: Any) -> Any:
+    """The result of the rule about the steps before the predictions."""
+    return next(r for r in evaluate_rules(make_snapshot(night), SETTINGS, at("19:00")) if r.rule.name == "input_step")
+
+
+def test_a_step_before_the_predictions_fires_with_its_owner_and_its_fix():
+    short = make_phases(context=make_counts(make_count(48, parts=TEAMS - {"LAL"})))
+    outcome = evaluate(make_night_snapshot(phases=short))
+    assert (outcome.health, outcome.since) == (Health.CRITICAL, at("11:05"))
+    assert outcome.message.startswith("context is missing for 1 team since 11:05 ET; 1 of 4 teams missing: LAL")
+    assert "owner: Analytics; fix: gcloud scheduler jobs run same-day-phase3" in outcome.message
+
+
+def test_steps_that_are_done_are_ok_and_unread_ones_no_data():
+    done = make_phases(context=make_counts(make_count()))
+    assert evaluate(make_night_snapshot(phases=done)).health is Health.OK
+    unread: Result[Any] = Result(None, Problem("Context", NOW, "BigQuery refused."))
+    for phases in (None, make_phases(schedule=unread, context=unread)):
+        assert evaluate(make_night_snapshot(phases=phases)).health is Health.UNKNOWN

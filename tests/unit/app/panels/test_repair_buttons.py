@@ -42,6 +42,16 @@ def facts_of(*players: Any, **changes: Any) -> Any:
     return make_facts(night=Result(make_night(*players, **changes)))
 
 
+def test_of_several_batches_each_button_names_its_own_and_the_first_is_primary(offered):
+    repair_buttons._consolidate_buttons(["batch_1"], primary=True)
+    repair_buttons._consolidate_buttons(["batch_1", "batch_2"], primary=True)
+    assert offered == [
+        ("Consolidate staged rows", "primary"),
+        ("Consolidate batch_1", "primary"),
+        ("Consolidate batch_2", ""),
+    ]
+
+
 def test_missing_players_are_the_primary_button_and_all_players_another(offered):
     rejected = player_without_rows(write_error=make_write_error())
     repair_buttons.run_buttons(facts_of(make_player(player_lookup="ann"), rejected), None)

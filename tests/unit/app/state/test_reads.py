@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from threading import Event
 from types import SimpleNamespace
 from typing import cast
 
@@ -16,17 +18,22 @@ from services.actions.action_type import ActionType
 from services.actions.log_reader import Action
 from services.alerts.actions import ACKNOWLEDGE
 from services.aliases.save import EDIT_ALIASES
+from services.core.result import Result
 from services.gcp.clients import Clients
 from services.gcp.read_cache import ReadCache
+from services.phases.reader import NightPhases
 from services.runs.actions import START_RUN
 from services.scaling.actions import SCALE_DOWN
 from services.staging.drop import DROP_MERGED
 from services.staging.remove_duplicates import REMOVE_DUPLICATES
 from tests.support.clock import FixedClock
+from tests.support.factories import make_night, player_without_rows
 from tests.support.fake_monotonic import FakeMonotonic
+from tests.support.night_facts import make_facts
+from tests.support.phase_facts import make_phases
 
 READS = {name: read for name, read in vars(reads).items() if isinstance(read, CachedRead)}
-NIGHTS = {"night", "history", "usual_nights", "phases"}
+NIGHTS = {"night", "history", "usual_nights", "phases", "player_history"}
 RUNS = {"batches", "newest_record", "run_verification", "writes", "log_lines"}
 
 
@@ -69,8 +76,8 @@ def look(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[
         (SCALE_DOWN, {"service_capacities", "deploys", "service_states", "worker_capacity", "run_progress"}),
         (EDIT_ALIASES, {*NIGHTS, "names", "run_verification", "batch_details"}),
         (DROP_MERGED, {*RUNS, "night", "staging", "batch_details"}),
-        (REMOVE_DUPLICATES, {*NIGHTS, "phases", "staging", "writes", "run_verification", "batch_details"}),
-        (START_RUN, {*NIGHTS, "phases", *RUNS, "staging", "run_progress", "batch_details"}),
+        (REMOVE_DUPLICATES, {*NIGHTS, "staging", "writes", "run_verification", "batch_details"}),
+        (START_RUN, {*NIGHTS, *RUNS, "staging", "run_progress", "batch_details"}),
     ],
 )
 def test_after_an_action_only_what_it_changes_is_read_again(
@@ -105,3 +112,24 @@ def test_after_an_action_of_a_newer_version_everything_that_any_action_changes_i
     reads.forget_after(clients, ended("1", "future.action"))
     changeable = {name for name, read in READS.items() if any(read.sources & t.changes for t in ACTION_TYPES.values())}
     assert changeable | {"first_night", "action_log"} == look()
+
+
+def test_the_steps_are_read_on_for_a_night_that_lacks_players_and_never_waited_for(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, asked = Event(), []
+
+    def read(_: Clients, game_date: date) -> NightPhases:
+        asked.append(game_date)
+        release.wait(5)
+        return make_phases()
+
+    monkeypatch.setattr(reads.phases, "read", read)
+    whole = make_facts()
+    lacking = replace(whole, night=Result(make_night(player_without_rows())))
+    assert reads._with_steps(clients, whole) is whole
+    assert reads._with_steps(clients, lacking).phases is None
+    release.set()
+    reads.phases(clients, lacking.game_date)
+    assert reads._with_steps(clients, lacking).phases == make_phases()
+    assert asked == [lacking.game_date]
