@@ -45,7 +45,7 @@ def _row_html(report: StepReport, game_date: date) -> str:
         f'<b><a href="{href}">{escape(step.title)}</a><small>{escape(step.owner)}</small></b>'
         f'<span class="word">{report.state}</span>'
         f"<span>{_count_html(report)}</span><span>{_time_html(report, game_date)}</span>"
-        f'<span class="what">{_what_html(report)}{error}</span></li>'
+        f'<div class="what">{_what_html(report)}{error}</div></li>'
     )
 
 

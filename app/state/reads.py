@@ -201,11 +201,7 @@ def night_facts_async(clients: Clients, game_date: date) -> Callable[[], NightFa
 def _with_steps(clients: Clients, facts: NightFacts) -> NightFacts:
     """With the steps before the predictions where players or teams lack: as they were read lately, and read on, unwaited for."""
     players = facts.night.value
-    is_short = players is not None and (
-        any(not player.active_rows for player in players.eligible_players)
-        or any(game.teams_without_context for game in players.game_inputs)
-    )
-    if not is_short:
+    if players is None or not players.lacks_players:
         return facts
     phases.fetch_async(clients, facts.game_date)
     return replace(facts, phases=phases.peek(clients, facts.game_date))

@@ -111,6 +111,12 @@ class NightStatus:
     absent_columns: frozenset[Column] = frozenset()  # that the tables of this installation do not have
 
     @property
+    def lacks_players(self) -> bool:
+        """Whether an eligible player has no active row, or a team that plays no context."""
+        is_incomplete = any(not player.active_rows for player in self.eligible_players)
+        return is_incomplete or any(game.teams_without_context for game in self.game_inputs)
+
+    @property
     def eligible_players(self) -> tuple[PlayerStatus, ...]:
         """The players who should be predicted."""
         return tuple(player for player in self.players if player.eligible)

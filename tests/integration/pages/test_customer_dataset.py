@@ -24,7 +24,7 @@ from tests.support import customer_dataset
 from tests.support.coordinators import coordinator_server
 
 NORA = Actor("nora@example.com", Role.OPERATOR)
-ALL_PAGES = (*PAGES, "runs", "alerts", "explore", "logs", "action_log", "system_health", "shift_handoff")
+ALL_PAGES = (*PAGES, "pipeline", "runs", "alerts", "explore", "logs", "action_log", "system_health", "shift_handoff")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from services.core.result import Health, Problem, Result
 from services.judgement.judge import judge_night
@@ -17,8 +18,8 @@ DONE = make_counts(make_count())
 SHORT = make_counts(make_count(48, parts=TEAMS - {"LAL"}))
 
 
-def build(phases: NightPhases, now=NOW, **facts) -> Pipeline:
-    read = make_facts(**facts)
+def build(phases: NightPhases, now: datetime = NOW, **facts: Any) -> Pipeline:
+    read = make_facts(now=now, **facts)
     return build_pipeline(phases, read, judge_night(read, SETTINGS), SETTINGS, now)
 
 
@@ -51,7 +52,7 @@ def test_a_night_with_every_step_done_says_so_and_counts_those_that_are_not_due(
 
 
 def test_a_step_that_cannot_be_read_is_counted_as_unknown():
-    unread: Result = Result(None, Problem("Features", NOW, "BigQuery refused."))
+    unread: Result[Any] = Result(None, Problem("Features", NOW, "BigQuery refused."))
     pipeline = build(make_phases(features=unread))
     assert (pipeline.health, pipeline.headline) == (Health.UNKNOWN, "1 of 4 steps unknown")
 
@@ -59,5 +60,11 @@ def test_a_step_that_cannot_be_read_is_counted_as_unknown():
 def test_a_night_that_is_not_run_yet_is_not_due_and_late_after_its_deadline():
     waiting = make_night(player_without_rows(generated_rows=0), was_run=False)
     soon, late = waiting.tip_offs[0] - timedelta(hours=4), waiting.tip_offs[0]
-    assert build(make_phases(), soon, night=Result(waiting), now=soon).get("predictions").state is StepState.NOT_DUE
-    assert build(make_phases(), late, night=Result(waiting), now=late).get("predictions").state is StepState.LATE
+    assert _predictions(build(make_phases(), soon, night=Result(waiting))) is StepState.NOT_DUE
+    assert _predictions(build(make_phases(), late, night=Result(waiting))) is StepState.LATE
+
+
+def _predictions(pipeline: Pipeline) -> StepState:
+    report = pipeline.get("predictions")
+    assert report is not None
+    return report.state
