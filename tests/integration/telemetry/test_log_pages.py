@@ -61,7 +61,7 @@ def test_every_page_counts_in_the_budget_of_log_reads(log_clients, log_sandbox):
         read_lines(log_clients, NEEDLE, START, END + timedelta(seconds=second))
     assert log_sandbox.state.meter.calls["logging.entries.list"] - before == MAX_LOG_READS_PER_MIN
     assert log_clients.cache.log_reads_last_minute() == MAX_LOG_READS_PER_MIN
-    with pytest.raises(SourceUnavailable, match="read 30 times within a minute"):
+    with pytest.raises(SourceUnavailable, match=r"read limit is reached \(30/min\)"):
         read_lines(log_clients, NEEDLE, START, END + timedelta(seconds=9))
 
 

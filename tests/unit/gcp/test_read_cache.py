@@ -361,7 +361,7 @@ def test_lines_of_before_an_action_are_not_returned_after_it():
     for number in range(MAX_LOG_READS_PER_MIN):
         read_lines(cache, f"search {number}")
     cache.invalidate()
-    with pytest.raises(SourceUnavailable, match="was read 30 times within a minute"):
+    with pytest.raises(SourceUnavailable, match=r"read limit is reached \(30/min\)"):
         read_lines(cache, "search 0")
 
 
@@ -370,9 +370,9 @@ def test_a_new_search_beyond_thirty_reads_is_an_error_and_no_empty_log():
     cache = ReadCache(clock)
     for number in range(MAX_LOG_READS_PER_MIN):
         assert read_lines(cache, f"search {number}") == number + 1
-    with pytest.raises(SourceUnavailable, match="was read 30 times within a minute") as raised:
+    with pytest.raises(SourceUnavailable, match=r"read limit is reached \(30/min\)") as raised:
         read_lines(cache, "one more")
-    assert raised.value.hint.startswith("It is read again within a minute")
+    assert raised.value.hint.startswith("Read again automatically within a minute")
     clock.seconds += 60
     assert read_lines(cache, "one more") == 1
 

@@ -175,7 +175,7 @@ def test_all_tails_together_read_the_log_only_so_often(project):
     project.log.list = count_reads
     for n in range(6):
         log_search.read_tail(clients, f'"tail {n}"', SERVICES)
-    with pytest.raises(SourceUnavailable, match="read 6 times within a minute"):
+    with pytest.raises(SourceUnavailable, match=r"read limit is reached \(6/min\)"):
         log_search.read_tail(clients, '"one too many"', SERVICES)
     assert len(reads) == clients.cache.log_reads_last_minute() == 6
 
