@@ -80,9 +80,9 @@ class AccessMiddleware:
         """The user of a request; raises RequestRejected, sign_in.Unauthenticated or sign_in.JwksUnavailable."""
         headers, path = Headers(scope=scope), scope["path"]
         if INTERNAL_PATHS.match(path) and path not in ALLOWED_INTERNAL_PATHS:
-            raise RequestRejected(404, "There is nothing here.")
+            raise RequestRejected(404, "Not found.")
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
-            raise RequestRejected(405, "Nothing is sent here.")
+            raise RequestRejected(405, "Method not allowed.")
         if path == HEALTH_PATH:  # Cloud Run probes it from inside, without a sign-in
             return "health"
         self._check_host_and_origin(headers, scope["type"] == "websocket")
@@ -99,7 +99,7 @@ class AccessMiddleware:
     def _check_host_and_origin(self, headers: Headers, websocket: bool) -> None:
         host, allowed_hosts = headers.get("host", ""), self._settings.dashboard_hosts
         if allowed_hosts and _host_name(host) not in allowed_hosts:
-            raise RequestRejected(421, "This dashboard does not answer under that name.")
+            raise RequestRejected(421, "Unknown host.")
         origin = headers.get("origin")
         if (websocket or origin) and not is_same_origin(origin or "", host):
             raise RequestRejected(403, "Only the dashboard's own pages may ask for that.")

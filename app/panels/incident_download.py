@@ -21,9 +21,8 @@ def button(game_date: date) -> None:
         file_name=f"incident-{game_date}.md",
         mime="text/markdown",
         icon=":material/download:",
-        type="tertiary",
         on_click="ignore",
-        key=f"incident {game_date}",
+        key=f"file of {game_date}",
     )
 
 

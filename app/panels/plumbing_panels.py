@@ -34,7 +34,6 @@ _SERVICE_COLUMNS = (
     Column("Status", grows=True),
     Column("Revision"),
     Column("Commit"),
-    Column("Traffic", minor=True),
     Column("Variables", minor=True),
     Column("Deployed", minor=True),
     Column("By", minor=True),
@@ -62,10 +61,9 @@ def _service_row(service: ServiceState) -> tuple[Cell, ...]:
         Mark("; ".join(service.problems) or "as declared", service.health),
         service.revision or None,
         service.commit[:12] or "unknown",
-        "latest revision" if service.traffic.follows_latest else f"pinned: {service.traffic}",
         f"{service.variables_present} of {service.variables_declared}",
         text_format.format_day_time(service.deployed_at),
-        service.deployed_by or "unknown",
+        service.deployed_by.partition("@")[0] or "unknown",
     )
 
 
@@ -74,7 +72,8 @@ def _service_facts(service: ServiceState) -> dict[str, str]:
         "service": service.name,
         "image": service.image or "unknown",
         "service account": service.service_account or "not set",
-        "traffic": str(service.traffic) or "none",
+        "last deploy by": service.deployed_by or "unknown",
+        "traffic": f"{str(service.traffic) or 'none'}, {'latest revision' if service.traffic.follows_latest else 'pinned'}",
         "variables changed by the last deploy": ", ".join(service.changed) or "none",
         "owner": service.owner,
     }

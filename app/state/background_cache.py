@@ -170,8 +170,8 @@ def _read(key: Hashable, flight: _Flight, fetch: Callable[[], Any]) -> None:
     except OnCallError as error:
         problem = Problem.from_error(source, flight.started_at, error)
     except Exception as error:  # an answer that no reader expected must not take down the page
-        logging.getLogger(__name__).exception("%s answered something that cannot be read", source)
-        message = f"{source} answered something that cannot be read ({type(error).__name__}: {str(error)[:100]})."
+        logging.getLogger(__name__).exception("Unexpected response from %s", source)
+        message = f"Unexpected response from {source.replace('The ', 'the ', 1)} ({type(error).__name__}: {str(error)[:100]})."
         problem = Problem(source, flight.started_at, message, "If it lasts, report it with the dashboard's log.")
     with _lock:
         if problem is None or flight.age_s < FIRST_LOAD_TIMEOUT_S:

@@ -211,7 +211,7 @@ def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
     if now > expires_at + skew:
         raise Unauthenticated("The signed identity has expired.", "Reload the page.")
     if issued_at > now + skew:
-        raise Unauthenticated("The signed identity is from the future: the clocks differ.")
+        raise Unauthenticated("Token issued in the future: clock skew.")
     if expires_at - issued_at > MAX_TOKEN_LIFETIME:
         raise Unauthenticated("The signed identity is valid for longer than the proxy makes them.")
 

@@ -21,7 +21,7 @@ from services.core.tables import PREDICTIONS_DATASET
 from services.core.text import pluralize
 from services.doctor.check_result import TIMEOUT_S, CheckResult, deploy_command, from_error, grant_command
 from services.doctor.permissions import acting_identity, reading_identity
-from services.doctor.plumbing_checks import scheduler, subscriptions
+from services.doctor.plumbing_checks import scheduler, service_manifest, subscriptions
 from services.doctor.required_tables import read_tables
 from services.doctor.second_channel import check_second_channel
 from services.gcp import query_catalog
@@ -62,6 +62,7 @@ def run_checks(clients: Clients) -> ConnectionReport:
         _logs,
         _services,
         scheduler,
+        service_manifest,
         subscriptions,
         _coordinator,
         check_second_channel,

@@ -10,6 +10,7 @@ from services.doctor.check_result import CheckResult, deploy_command
 from services.gcp.clients import Clients
 from services.plumbing.manifest import read_declared_jobs
 from services.plumbing.scheduled_jobs import compare_jobs
+from services.plumbing.service_state import read_service_report
 from services.plumbing.subscriptions import read_subscription_report
 from services.telemetry.scheduler import read_schedule
 
@@ -35,6 +36,16 @@ def scheduler(clients: Clients) -> Iterator[CheckResult]:
     list_command = gcloud_command(clients.settings, "scheduler jobs list", "location") if report.failing else ""
     health = Health.WARNING if report.failing else report.health  # no connection is lost
     yield CheckResult("job manifest", health, f"{report.headline}.", list_command)
+
+
+def service_manifest(clients: Clients) -> Iterator[CheckResult]:
+    """Whether each declared service has its variables and serves its newest revision."""
+    report = read_service_report(clients)
+    details = " ".join(problem.message for problem in report.problems)
+    command = ""
+    if report.failing:
+        command = gcloud_command(clients.settings, f"run services describe {report.failing[0].name}")
+    yield CheckResult("service manifest", report.health, f"{report.headline}. {details}".strip(), command)
 
 
 def subscriptions(clients: Clients) -> Iterator[CheckResult]:

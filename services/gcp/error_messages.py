@@ -40,10 +40,10 @@ def translate_errors(source: str, sql: str = "") -> Iterator[None]:
     except (google.GoogleAPIError, GoogleAuthError, requests.RequestException, ConnectionError, TimeoutError) as error:
         raise to_oncall_error(source, error, sql) from error
     except (LookupError, ValueError, TypeError, AttributeError, json_format.Error) as error:
-        logging.getLogger(__name__).exception("%s answered something that cannot be read", source)
+        logging.getLogger(__name__).exception("Unexpected response from %s", source)
         raise SourceUnavailable(
-            f"{source} answered something that cannot be read ({type(error).__name__}: {_first_line(error)}).",
-            "It may pass; if it lasts, report it with this process's log.",
+            f"Unexpected response from {source} ({type(error).__name__}: {_first_line(error)}).",
+            "Usually transient; if it lasts, report it with this process's log.",
         ) from error
 
 
@@ -51,7 +51,9 @@ def iterate_pages(source: str, listing: Listing) -> Iterator[Any]:
     """Every item of a BigQuery listing; raises SourceUnavailable for a response that is no list, which is not an empty list."""
     for page in listing.pages:
         if "kind" not in page.raw_page:
-            raise SourceUnavailable(f"{source} answered, but not with a list.", "It may pass; look again in a minute.")
+            raise SourceUnavailable(
+                f"Unexpected response from {source}: not a list.", "Usually transient: retry in a minute."
+            )
         yield from page
 
 
@@ -64,32 +66,28 @@ def to_oncall_error(source: str, error: BaseException, sql: str = "") -> OnCallE
             f"{source} would bill more than its limit: {message}", "Choose fewer dates, or raise QUERY_LIMIT_MIB."
         )
     if known_error is not None:
-        return SourceUnavailable(
-            f"{source} refused: {known_error.meaning}.", "It usually passes; look again in a minute."
-        )
+        return SourceUnavailable(f"{source}: {known_error.meaning}.", "Usually clears within a minute.")
     if isinstance(error, google.NotFound) and "not found in location" in message:
         hint = "BIGQUERY_LOCATION is not where the dataset is: leave it unset to have it read from the dataset."
         return TableNotFound(f"{source}: {message}", hint)
     if isinstance(error, google.NotFound):
         return TableNotFound(f"{source}: {message}", "Check the project, dataset and table names.")
     if isinstance(error, google.Forbidden | google.Unauthorized):
-        return AccessDenied(f"{source} refused this identity: {message}", "Ask for the read roles listed in deploy/.")
+        return AccessDenied(f"Permission denied for {source}: {message}", "See deploy/PERMISSIONS.md.")
     if isinstance(error, google.Conflict):
         return SourceUnavailable(f"{source} refused: {message}", "Somebody changed it meanwhile; look again.")
     if isinstance(error, google.BadRequest):
         return _bad_request(source, message, sql)
     if isinstance(error, GoogleAuthError):
-        return AccessDenied(f"{source}: the credentials do not work: {message}", "Sign in again.")
-    return SourceUnavailable(f"{source} did not answer: {message}", "It may pass; look again in a minute.")
+        return AccessDenied(f"{source}: invalid credentials: {message}", "Sign in again.")
+    return SourceUnavailable(f"{source} unavailable: {message}", "Usually transient: retry in a minute.")
 
 
 def _bad_request(source: str, message: str, sql: str) -> OnCallError:
     if (column := _MISSING_COLUMN.search(message)) is not None:
         name = next(group for group in column.groups() if group)
         return TableNotFound(f"{source}: column {name} is not in the table.", "Compare the table with queries/schema.")
-    return InvalidQuery(
-        f"{source}: {message}{_quoted_line(message, sql)}", "This is a fault of the dashboard: report it."
-    )
+    return InvalidQuery(f"{source}: {message}{_quoted_line(message, sql)}", "Dashboard bug: please report it.")
 
 
 def _quoted_line(message: str, sql: str) -> str:

@@ -247,7 +247,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "Error encountered during execution. Retrying may solve the problem.",
         "error encountered during execution|visibility check was unavailable|service is currently unavailable",
         RETRY,
-        "Google had a passing trouble of its own",
+        "transient Google backend error",
     ),
     KnownError(
         "no_instance",
@@ -256,7 +256,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "The request was aborted because there was no available instance.",
         "no available instance",
         RETRY,
-        "every instance of the service is busy and no more may be started",
+        "no instances available (at max instances)",
     ),
 )
 

@@ -346,8 +346,8 @@ def _count_recent(read_times: deque[float], now: float) -> int:
 
 def _quota_used(max_reads: int) -> SourceUnavailable:
     return SourceUnavailable(
-        f"The log was read {max_reads} times within a minute, the most that this dashboard allows itself.",
-        "It is read again within a minute; this page looks by itself.",
+        f"The log read limit is reached ({max_reads}/min).",
+        "Read again automatically within a minute.",
     )
 
 

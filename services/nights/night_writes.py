@@ -43,7 +43,7 @@ def read_writes_within(
     runs = _read_runs(clients, game_date, batches.value or Batches((), ()))
     if runs is None:
         message = "Which runs there were could not be read, so writes of other dates may be among these."
-        problems.append(Problem("coordinator log", clients.now(), message, "It may pass; look again in a minute."))
+        problems.append(Problem("coordinator log", clients.now(), message, "Usually transient: retry in a minute."))
     report = read_writes(clients, *window, lambda at: _belongs(at, runs, game_date))
     if not problems:
         return report

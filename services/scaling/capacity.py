@@ -134,7 +134,7 @@ def get_service(clients: Clients, name: str) -> run_v2.Service:
         options = read_options(clients.settings.query_timeout_s)
         service = clients.run.get_service(name=clients.service_name(name), **options)
     if not service.name:
-        raise SourceUnavailable("Cloud Run answered, but not with a service.", "Retry in a minute.")
+        raise SourceUnavailable("Unexpected response from Cloud Run: not a service.", "Retry in a minute.")
     return service
 
 

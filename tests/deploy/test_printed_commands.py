@@ -14,11 +14,18 @@ import pytest
 from google.cloud import bigquery, run_v2, scheduler_v1
 
 from services.alerts.findings import RuleResult
-from services.alerts.rule import LIST_JOBS_COMMAND, READ_LOGS_COMMAND, SCALE_DOWN_COMMAND
+from services.alerts.rule import (
+    DESCRIBE_SERVICE_COMMAND,
+    LIST_JOBS_COMMAND,
+    LIST_SUBSCRIPTIONS_COMMAND,
+    READ_LOGS_COMMAND,
+    SCALE_DOWN_COMMAND,
+)
 from services.alerts.rules import RULES_BY_NAME
 from services.aliases import save
 from services.aliases.edits import Edit, EditKind
 from services.aliases.identities import merge
+from services.core.commands import gcloud_command
 from services.core.result import Health
 from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
@@ -56,7 +63,15 @@ def printed_commands() -> Iterator[str]:
     request: Any = SimpleNamespace(target=CapacitySetting(4, 4, 3))
     yield from _commands(clients, worker, request, True)
     yield PRESETS[0].command(clients, NIGHT)
-    for template in (SCALE_DOWN_COMMAND, LIST_JOBS_COMMAND, READ_LOGS_COMMAND):
+    for verb in ("run", "pause"):
+        yield gcloud_command(SETTINGS, f"scheduler jobs {verb} {SCHEDULED_JOB}", "location")
+    for template in (
+        SCALE_DOWN_COMMAND,
+        LIST_JOBS_COMMAND,
+        READ_LOGS_COMMAND,
+        DESCRIBE_SERVICE_COMMAND,
+        LIST_SUBSCRIPTIONS_COMMAND,
+    ):
         rule = next(rule for rule in RULES_BY_NAME.values() if rule.command == template)
         yield RuleResult(rule, Health.CRITICAL, "", "run", NIGHT, "b").format_command(SETTINGS)
     sql = query_catalog.load("staging.restore_duplicates").sql

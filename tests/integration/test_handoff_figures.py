@@ -118,5 +118,5 @@ def test_without_the_job_history_attempts_are_unknown_and_the_log_still_counts(s
 
 def test_without_cloud_run_the_capacities_are_an_error(sandbox, clients):
     sandbox.state.faults.set(Fault("run", "status", status=403))
-    with pytest.raises(OnCallError, match="Cloud Run refused this identity"):
+    with pytest.raises(OnCallError, match="Permission denied for Cloud Run"):
         read_service_capacities(clients)

@@ -18,10 +18,10 @@ from tests.support.memory_bigquery import Listing, MemoryClient, MemoryProject
 from tests.support.memory_clients import memory_clients
 
 MESSAGES = {  # what the readers say of a trouble, over HTTP as in memory
-    "down": ("refused: Google had a passing trouble of its own",),
-    "slow": ("did not answer",),
-    "empty": ("answered, but not with a", "answered something that cannot be read"),
-    "malformed": ("answered something that cannot be read", "listed without their statement"),
+    "down": ("transient Google backend error",),
+    "slow": ("unavailable: ",),
+    "empty": ("Unexpected response from",),
+    "malformed": ("Unexpected response from", "listed without their statement"),
 }
 TROUBLES = ("down", "slow", "empty", "malformed", "partial")
 TABLES_BY_SOURCE = {

@@ -167,7 +167,7 @@ def test_a_lost_response_is_resolved_by_reading_the_state_again(module_clients, 
     module_sandbox.state.faults.set(Fault("run", "drop_after", "services.update", times=1))
     action = execute(module_clients, OPERATOR, SET_CAPACITY, plan)
     assert action.state is ActionState.DONE
-    assert "Cloud Run did not answer" in action.message
+    assert "Cloud Run unavailable: " in action.message
     assert change_count() == 1
 
 

@@ -151,6 +151,10 @@ def test_a_player_has_a_page_of_its_own_up_to_the_step_that_lost_it(open_page):
         assert phrase in screen.verdict
     (steps,) = [to_text(body) for body in screen.html_bodies if "Through the pipeline" in body]
     assert "DML queue full (2 running + 20 queued) · 25 rows generated 400 Resources exceeded" in steps
+    assert re.search(r"Generated 14:4\d:\d\d ET", steps)
+    (strip,) = [body for body in screen.html_bodies if "player-strip" in body]
+    assert strip.count("<li>") == 13, "16 to 29 December without the 24th"
+    assert "Mon 29 Dec 2025: eligible, not written" in strip
     assert "Re-run Luka Dončić" in [button.label for button in screen.app.button]
     unknown = open_page("player", player="<b>nobody</b>")
     assert "No player “<b>nobody</b>” on this date" in unknown.verdict

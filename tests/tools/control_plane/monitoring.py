@@ -138,6 +138,20 @@ def resume_timer(cloud: Cloud, call: Call) -> Resource:
     return timer
 
 
+def run_timer(cloud: Cloud, call: Call) -> Resource:
+    return get_timer(cloud, call)
+
+
+def pause_timer(cloud: Cloud, call: Call) -> Resource:
+    timer = get_timer(cloud, call)
+    timer["state"] = "PAUSED"
+    return timer
+
+
+def list_subscriptions(cloud: Cloud, call: Call) -> Resource:
+    return {"subscriptions": []}
+
+
 def delete_timer(cloud: Cloud, call: Call) -> Resource:
     get_timer(cloud, call)
     del cloud.timers[call.after("jobs")]
@@ -165,5 +179,8 @@ HANDLERS: dict[str, Any] = {
     "cloudscheduler.projects.locations.jobs.get": get_timer,
     "cloudscheduler.projects.locations.jobs.list": list_timers,
     "cloudscheduler.projects.locations.jobs.resume": resume_timer,
+    "cloudscheduler.projects.locations.jobs.run": run_timer,
+    "cloudscheduler.projects.locations.jobs.pause": pause_timer,
+    "pubsub.projects.subscriptions.list": list_subscriptions,
     "cloudscheduler.projects.locations.jobs.delete": delete_timer,
 }

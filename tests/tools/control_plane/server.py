@@ -25,6 +25,7 @@ DOCUMENTS = {
     "iap": ("iap.v1",),
     "logging": ("logging.v2",),
     "monitoring": ("monitoring.v3",),
+    "pubsub": ("pubsub.v1",),
     "run": ("run.v1",),
     "secretmanager": ("secretmanager.v1",),
     "serviceusage": ("serviceusage.v1", "serviceusage.v1beta1"),

@@ -282,7 +282,7 @@ def test_an_answer_that_cannot_be_parsed_is_the_sources_trouble(clients, sources
     sources.values[reader] = KeyError("game_date")
     _, night = read_one_night(clients)
     problem = getattr(night, part).problem
-    text = f"{source} answered something that cannot be read (KeyError: 'game_date')."
+    text = f"Unexpected response from {source} (KeyError: 'game_date')."
     assert (problem.source, problem.message) == (source, text)
 
 

@@ -48,7 +48,7 @@ def test_an_unknown_column_is_named_without_a_traceback():
 QUEUE_FULL = (
     "Resources exceeded during query execution: Too many DML statements outstanding against table t, limit is 20."
 )
-LOOK_AGAIN = "It may pass; look again in a minute."
+LOOK_AGAIN = "Usually transient: retry in a minute."
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ LOOK_AGAIN = "It may pass; look again in a minute."
         (
             google.BadRequest(QUEUE_FULL),
             SourceUnavailable(
-                "BigQuery refused: DML queue full (2 running + 20 queued).",
-                "It usually passes; look again in a minute.",
+                "BigQuery: DML queue full (2 running + 20 queued).",
+                "Usually clears within a minute.",
             ),
         ),
         (
@@ -78,17 +78,20 @@ LOOK_AGAIN = "It may pass; look again in a minute."
         ),
         (
             google.Forbidden("Access Denied"),
-            AccessDenied("BigQuery refused this identity: Access Denied", "Ask for the read roles listed in deploy/."),
+            AccessDenied("Permission denied for BigQuery: Access Denied", "See deploy/PERMISSIONS.md."),
         ),
-        (google.Unauthorized("Who?"), AccessDenied("BigQuery refused this identity: Who?", "Ask for the read roles")),
+        (
+            google.Unauthorized("Who?"),
+            AccessDenied("Permission denied for BigQuery: Who?", "See deploy/PERMISSIONS.md."),
+        ),
         (
             google.Conflict("etag"),
             SourceUnavailable("BigQuery refused: etag", "Somebody changed it meanwhile; look again."),
         ),
-        (google.BadRequest("Odd"), InvalidQuery("BigQuery: Odd", "This is a fault of the dashboard: report it.")),
-        (RefreshError("gone"), AccessDenied("BigQuery: the credentials do not work: gone", "Sign in again.")),
-        (requests.ConnectTimeout("slow"), SourceUnavailable("BigQuery did not answer: slow", LOOK_AGAIN)),
-        (TimeoutError(), SourceUnavailable("BigQuery did not answer: TimeoutError", LOOK_AGAIN)),
+        (google.BadRequest("Odd"), InvalidQuery("BigQuery: Odd", "Dashboard bug: please report it.")),
+        (RefreshError("gone"), AccessDenied("BigQuery: invalid credentials: gone", "Sign in again.")),
+        (requests.ConnectTimeout("slow"), SourceUnavailable("BigQuery unavailable: slow", LOOK_AGAIN)),
+        (TimeoutError(), SourceUnavailable("BigQuery unavailable: TimeoutError", LOOK_AGAIN)),
     ],
 )
 def test_each_error_is_one_sentence_with_what_to_do(error, expected):
@@ -101,9 +104,9 @@ def test_a_message_is_its_first_line_without_the_address_and_at_most_300_charact
     error = google.ServerError(
         "POST https://bigquery.googleapis.com/v2/jobs?prettyPrint=false: Bad gateway; reason: x\nmore"
     )
-    assert to_oncall_error("BigQuery", error).message == "BigQuery did not answer: Bad gateway"
+    assert to_oncall_error("BigQuery", error).message == "BigQuery unavailable: Bad gateway"
     long = to_oncall_error("BigQuery", ConnectionError("x" * 400)).message
-    assert long == "BigQuery did not answer: " + "x" * 300
+    assert long == "BigQuery unavailable: " + "x" * 300
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,9 @@ def test_every_page_of_a_listing_is_read_and_an_answer_that_is_no_list_is_not_an
     whole = SimpleNamespace(pages=[FakePage({"kind": "x"}, 1, 2), FakePage({"kind": "x"}, 3)])
     assert list(iterate_pages("BigQuery (tables)", cast(Any, whole))) == [1, 2, 3]
     broken = SimpleNamespace(pages=[FakePage({"kind": "x"}, 1), FakePage({})])
-    with pytest.raises(SourceUnavailable, match=r"BigQuery \(tables\) answered, but not with a list\.") as caught:
+    with pytest.raises(
+        SourceUnavailable, match=r"Unexpected response from BigQuery \(tables\): not a list\."
+    ) as caught:
         list(iterate_pages("BigQuery (tables)", cast(Any, broken)))
     assert caught.value.hint == LOOK_AGAIN
 
@@ -164,7 +169,5 @@ def test_every_page_of_a_listing_is_read_and_an_answer_that_is_no_list_is_not_an
 def test_an_answer_that_cannot_be_parsed_is_its_sources_trouble_and_is_logged(error, caplog):
     with pytest.raises(SourceUnavailable) as raised, translate_errors("Cloud Run"):
         raise error
-    assert raised.value.message == (
-        f"Cloud Run answered something that cannot be read ({type(error).__name__}: {error})."
-    )
+    assert raised.value.message == (f"Unexpected response from Cloud Run ({type(error).__name__}: {error}).")
     assert "Traceback" in caplog.text

@@ -325,5 +325,5 @@ def test_a_json_column_is_parsed_once():
 
 def test_a_response_that_is_no_list_of_rows_is_not_an_empty_table(fake_bigquery):
     fake_bigquery.listed, fake_bigquery.raw_page = [], {}
-    with pytest.raises(SourceUnavailable, match="answered, but not with a list"):
+    with pytest.raises(SourceUnavailable, match=r"Unexpected response from .*: not a list"):
         query_catalog.run_query(make_clients(fake_bigquery), "x.games", day=DAY)

@@ -18,7 +18,7 @@ NOW = datetime(2025, 12, 30, tzinfo=UTC)
     ("error", "message"),
     [
         (SourceUnavailable("It does not answer."), "It does not answer."),
-        (KeyError("run_date"), "worker runs answered something that cannot be read (KeyError: 'run_date')."),
+        (KeyError("run_date"), "Unexpected response from worker runs (KeyError: 'run_date')."),
     ],
 )
 def test_an_optional_source_that_fails_is_a_problem_of_its_own(error, message):

@@ -229,7 +229,7 @@ def test_an_answer_that_cannot_be_read_is_its_sources_trouble_and_is_logged(fake
 
     reading = background_cache.fetch_async("a", "The batches", fake_clock, read_missing_key)()
     assert reading.problem is not None
-    assert reading.problem.message == "The batches answered something that cannot be read (KeyError: 'missing')."
+    assert reading.problem.message == "Unexpected response from the batches (KeyError: 'missing')."
     assert "Traceback" in caplog.text
 
 

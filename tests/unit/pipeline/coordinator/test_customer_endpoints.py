@@ -30,7 +30,7 @@ def test_deep_health_reads_the_ledger_and_the_staging_tables(night):
     )
     code, body = endpoints.deep_health(night.clients(fail), {})
     assert (code, body["status"], body["checks"]["ledger"]) == (503, "unhealthy", "ok")
-    assert body["checks"]["staging tables"].startswith("BigQuery tables.list did not answer: down")
+    assert body["checks"]["staging tables"].startswith("BigQuery tables.list unavailable: down")
 
 
 def test_the_batches_in_progress_of_three_days_are_checked(night):
