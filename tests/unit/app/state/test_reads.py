@@ -78,7 +78,7 @@ def look(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[
         (EDIT_ALIASES, {*NIGHTS, "names", "run_verification", "batch_details"}),
         (DROP_MERGED, {*RUNS, "night", "staging", "batch_details"}),
         (REMOVE_DUPLICATES, {*NIGHTS, *PREDICTIONS, "staging", "writes", "run_verification", "batch_details"}),
-        (START_RUN, {*NIGHTS, *PREDICTIONS, *RUNS, "staging", "run_progress", "batch_details"}),
+        (START_RUN, {*NIGHTS, *PREDICTIONS, *RUNS, "own_log", "log_tail", "staging", "run_progress", "batch_details"}),
     ],
 )
 def test_after_an_action_only_what_it_changes_is_read_again(
