@@ -16,7 +16,11 @@ from tests.support.paths import ROOT
 pytestmark = pytest.mark.browser
 NIGHT_QUERY = "?date=2025-12-29"
 PAGES = sorted("" if page.stem == "overview" else page.stem for page in (ROOT / "pages").glob("*.py"))
-DETAILS = {"player": "&player=lukadoncic", "coverage": "&compare=2025-12-28"}
+DETAILS = {
+    "player": "&player=herbertjones",
+    "coverage": "&compare=2025-12-28",
+    "logs": "&search=Own+filter&log_time=from+%E2%80%93+to",
+}
 RERUN_LABEL = "Re-run 90 players"
 MAX_TABS = 12  # from the page's first stop to its main button, the link that skips the sidebar included
 
