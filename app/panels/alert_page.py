@@ -47,7 +47,7 @@ def render(alert: Alert | None, now: datetime, outdated: Sequence[Problem]) -> N
         f"{text_format.escape_markdown(rule.description)} :gray[Fires when: {text_format.escape_markdown(fires_when)}.]"
     )
     alert_cards.render_remedy(alert)
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         alert_cards.evidence_links(alert)
         if alert.game_date is not None:
             incident_download.button(alert.game_date)

@@ -63,7 +63,7 @@ def _missing_text(times: IncidentTimes) -> str:
     missing = times.missing
     if missing.minutes is None:
         return f"**{missing.source}**"
-    return f"**{missing.minutes:,}**, of {pluralize(missing.players, 'player')} ({missing.source})"
+    return f"**{missing.minutes:,}**, of {pluralize(missing.players, 'player')} without rows when it began ({missing.source})"
 
 
 def _times(times: IncidentTimes) -> Iterator[str]:

@@ -14,7 +14,7 @@ from services.nights.coverage import CoverageHistory, NightCoverage
 from services.nights.player_stages import NightStatus
 from services.nights.row_counts import RowCounts, count_rows, find_usual_rows
 from services.nights.written_rows import SystemRows, WrittenRows, count_rows_by_player, count_rows_by_system
-from tests.support.factories import NIGHT, make_history, make_night, make_player
+from tests.support.factories import NIGHT, NOW, make_history, make_night, make_player
 
 SYSTEMS = ("ensemble_v1", "moving_average", "similarity_balanced_v1", "xgboost_v1", "zone_matchup_v1")
 WHOLE_NIGHT = dict.fromkeys(SYSTEMS, (114, 570))
@@ -46,6 +46,7 @@ def prediction(**changes: Any) -> Any:
         "current_points_line": Decimal("20.5"),
         "is_active": True,
         "superseded": False,
+        "created_at": None,
         **changes,
     }
 
@@ -136,6 +137,18 @@ def test_a_key_is_doubled_where_game_player_system_and_decimal_line_are_the_same
 def test_the_keys_of_a_player_are_counted_by_system():
     rows = [prediction(), prediction(), prediction(current_points_line=None), prediction(system_id="a")]
     assert count_rows_by_player(rows)["ann"] == WrittenRows(4, 4, 0, (("a", 1), ("xgboost_v1", 2)))
+
+
+def test_a_players_first_row_is_the_earliest_that_is_or_was_active():
+    times = [NOW - timedelta(minutes=minutes) for minutes in (1, 5, 9)]
+    rows = [
+        prediction(created_at=times[0]),
+        prediction(is_active=False, superseded=True, created_at=times[1]),
+        prediction(is_active=False, created_at=times[2]),  # was never active
+        prediction(created_at=None),
+    ]
+    assert count_rows_by_player(rows)["ann"].first_made_at == times[1]
+    assert count_rows_by_player([prediction(created_at=None)])["ann"].first_made_at is None
 
 
 def test_two_rows_without_a_line_share_a_key():

@@ -132,7 +132,9 @@ def test_the_file_has_each_part_with_its_figures_and_sources():
         "Cause", "Loss", "Times", "Repair", "Timeline", "Notes"))]  # fmt: skip
     assert "- 2 of 7 eligible players missing now (predictions table, context)" in text
     assert "- Writes rejected: 2 of 3 (job history)" in text
-    assert "- Player-minutes missing before the first tip-off: **330**, of 4 players (" in text
+    assert (
+        "- Player-minutes missing before the first tip-off: **330**, of 4 players without rows when it began (" in text
+    )
     assert "| Began | 29 Dec 17:20 ET |  | first rejected write in the job history |" in text
     assert "| Acknowledged | 29 Dec 17:45 ET | 25 min |" in text
     assert "| Repaired | — | — | not repaired: 2 of 7 players missing |" in text
