@@ -51,7 +51,7 @@ def test_every_page_of_the_listing_is_read():
 
 
 def test_an_answer_that_is_no_list_is_an_error_and_never_an_empty_list():
-    with pytest.raises(SourceUnavailable, match="not with a list"):
+    with pytest.raises(SourceUnavailable, match="not a list"):
         list_staging_tables(make_clients(Page((), {})))
 
 

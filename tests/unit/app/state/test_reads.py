@@ -35,7 +35,7 @@ from tests.support.phase_facts import make_phases
 READS = {name: read for name, read in vars(reads).items() if isinstance(read, CachedRead)}
 NIGHTS = {"night", "history", "usual_nights", "explore"}
 PREDICTIONS = {"phases", "player_history"}  # that no alias changes
-RUNS = {"batches", "newest_record", "run_verification", "writes", "log_lines", "own_log", "log_tail"}
+RUNS = {"batches", "newest_record", "run_verification", "writes", "log_lines"}
 
 
 @pytest.fixture
