@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol, TypeVar
+
 import streamlit as st
 
 from app.actions import dialog
@@ -40,13 +42,31 @@ _SERVICE_COLUMNS = (
 )
 
 
+class _Report(Protocol):
+    @property
+    def health(self) -> Health: ...
+
+    @property
+    def headline(self) -> str: ...
+
+
+ReportT = TypeVar("ReportT", bound=_Report)
+
+
+def _open_panel(title: str, reading: Result[ReportT]) -> ReportT | None:
+    """The title and headline of a panel, and its report; None where it could not be read, which is said."""
+    st.subheader(title, anchor=False)
+    report = widgets.value_or_notice(reading, title)
+    if report is not None:
+        st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
+    return report
+
+
 def services(reading: Result[ServiceReport]) -> None:
     """Each service that the predictions run on as it really is, the ones that differ from the manifest first."""
-    st.subheader("Services", anchor=False)
-    report = widgets.value_or_notice(reading, "Services")
+    report = _open_panel("Services", reading)
     if report is None:
         return
-    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
     widgets.render_problems(report.problems)
     show_table(_SERVICE_COLUMNS, [_service_row(service) for service in report.services], "Services", "None was read.")
     with st.expander("Image, account and environment"):
@@ -91,11 +111,9 @@ _SUBSCRIPTION_COLUMNS = (
 
 def subscriptions(reading: Result[SubscriptionReport]) -> None:
     """The subscriptions that carry the predictions, the ones that differ from the manifest first."""
-    st.subheader("Subscriptions", anchor=False)
-    report = widgets.value_or_notice(reading, "Subscriptions")
+    report = _open_panel("Subscriptions", reading)
     if report is None:
         return
-    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
     widgets.render_problems(report.problems)
     if report.subscriptions:
         rows = [_subscription_row(state) for state in report.subscriptions]
@@ -129,11 +147,9 @@ _CALL_COLUMNS = (
 
 def refused_calls(reading: Result[RefusalReport]) -> None:
     """Calls between services that were refused, by service and caller."""
-    st.subheader("Refused calls between services", anchor=False)
-    report = widgets.value_or_notice(reading, "Refused calls")
+    report = _open_panel("Refused calls between services", reading)
     if report is None:
         return
-    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
     if report.calls:
         rows = [
             (c.service, str(c.status), c.caller, c.count, text_format.format_day_time(c.last_at)) for c in report.calls
@@ -144,11 +160,9 @@ def refused_calls(reading: Result[RefusalReport]) -> None:
 
 def scheduled_jobs(reading: Result[JobReport], log: ActionLog | None) -> None:
     """The jobs that are not as declared, each with what fixes it; what was done to one; all of them on request."""
-    st.subheader("Scheduled jobs", anchor=False)
-    report = widgets.value_or_notice(reading, "Scheduled jobs")
+    report = _open_panel("Scheduled jobs", reading)
     if report is None:
         return
-    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
     for status in report.failing[:MAX_ROWS_WITH_BUTTONS]:
         _failing_job(status)
     undo_buttons.undo_lines(log, (PAUSE_JOB.name, RESUME_JOB.name))
