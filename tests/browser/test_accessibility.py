@@ -159,7 +159,7 @@ def test_a_filter_link_opens_filtered_and_the_menu_drops_the_filter(page, dashbo
     expect(page.locator("nav [aria-current=page]")).to_have_text(re.compile("Coverage"))
     expect(links.filter(has_text="Coverage")).to_be_focused()
     page.keyboard.press("Shift+Tab")
-    expect(links.filter(has_text="Overview")).to_be_focused()
+    expect(links.filter(has_text="Pipeline")).to_be_focused()
     with page.context.expect_page() as opened:
         links.filter(has_text="Overview").click(button="middle")
     expect(opened.value).to_have_url(re.compile(r"/\?date=2025-12-29$"))
