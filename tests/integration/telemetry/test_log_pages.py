@@ -14,8 +14,7 @@ from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, ReadCache
 from services.sandbox.server import Sandbox, start_sandbox
-from services.telemetry import log_pages
-from services.telemetry.log_reader import read_lines
+from services.telemetry.log_reader import read_filter, read_lines
 
 START = datetime(2025, 12, 30, 1, tzinfo=UTC)
 END = START + timedelta(hours=2)
@@ -65,9 +64,9 @@ def test_every_page_counts_in_the_budget_of_log_reads(log_clients, log_sandbox):
         read_lines(log_clients, NEEDLE, START, END + timedelta(seconds=9))
 
 
-def test_a_search_of_too_many_pages_says_that_it_was_cut(log_clients, monkeypatch):
-    monkeypatch.setattr(log_pages, "MAX_PAGES", 9)
-    cut = read_lines(log_clients, NEEDLE, START, END)
+def test_a_search_of_too_many_pages_says_that_it_was_cut(log_clients):
+    window = f'timestamp>="{to_rfc3339(START)}" AND timestamp<"{to_rfc3339(END)}"'
+    cut = read_filter(log_clients, f"{NEEDLE} AND {window}", END, 1_000, newest_first=False, max_pages=9)
     assert (cut.lines, cut.truncated) == ((), True)
 
 
