@@ -19,7 +19,7 @@ from services.staging.inventory import (
 )
 from services.staging.remove_duplicates import REMOVE_DUPLICATES
 
-MAX_SHOWN_TABLES = 40  # of a season's two thousand; search finds the others
+MAX_SHOWN_TABLES = 36  # of a season's two thousand; search finds the others
 UNDOABLE = (DROP_MERGED.name, DROP_ORPHAN.name, REMOVE_DUPLICATES.name)
 cloud = session.cached_clients()
 now = cloud.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -204,6 +205,7 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.get_by_text("68 → 158 of 158", exact=True).wait_for()
     assert list_violations(page) == []  # of the action
     page.goto(f"{module_dashboard_url}/shift_handoff?date=2025-12-29")
+    page.get_by_text(re.compile(r"^Actions taken: \d")).first.click()
     assert_hostile_reason_is_plain(page)
     page.goto(f"{module_dashboard_url}/runs?date=2025-12-29")
     page.get_by_role("link", name="batch_2025-12-29").first.press("Enter")

@@ -40,8 +40,10 @@ def build_seed() -> Seed:
     return Seed(dict(tables), created, entries, jobs, reference.service_resources(), reference.revision_resources())
 
 
-def night_rows(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> dict[str, list[Row]]:
-    """One night's rows by table, including the staging tables it left behind."""
+def night_rows(
+    slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...], until: datetime = SCENARIO_START
+) -> dict[str, list[Row]]:
+    """One night's rows by table as of `until`, including the staging tables it left behind."""
     written = [
         outcome for outcome in player_outcomes if outcome.generated and not outcome.error and not outcome.staged_only
     ]
@@ -52,7 +54,7 @@ def night_rows(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> d
     ended = [outcome.write_ended_at or outcome.requested_at for outcome in written]
     context_at = datetime(*slate.game_date.timetuple()[:3], *rows.CONTEXT_MADE_AT, tzinfo=UTC)
     players = tuple(outcome.entry for outcome in written)
-    phases = PhaseNight(slate, slate.entries, context_at, players, max(ended, default=None), SCENARIO_START)
+    phases = PhaseNight(slate, slate.entries, context_at, players, max(ended, default=None), until)
     return {
         **phase_rows(phases),
         "nba_analytics.upcoming_player_game_context": list(rows.context_rows(slate)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services.core.tables import PREDICTIONS_TABLE
@@ -14,6 +14,7 @@ from services.sandbox.scenarios.player_outcomes import SimulatedOutcome, simulat
 from services.sandbox.scenarios.slate import Slate, build_slates
 from services.sandbox.seed import Seed
 
+LAST_NIGHT_ENDS = datetime(2025, 12, 31, 11, tzinfo=UTC)
 RUNS, ODDS = "nba_predictions.prediction_worker_runs", "nba_raw.odds_api_player_points_props"
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -126,7 +127,7 @@ def build_seed() -> Seed:
     jobs: list[Row] = []
     for slate, player_outcomes in map(_with_scenario, build_slates()):
         night_tables: Tables = _DefaultLists()
-        for name, new_rows in night_rows(slate, player_outcomes).items():
+        for name, new_rows in night_rows(slate, player_outcomes, LAST_NIGHT_ENDS).items():
             night_tables[name] += new_rows
         created |= staging_created_at(slate, player_outcomes)
         scenario = SCENARIOS.get(str(slate.game_date))
