@@ -100,12 +100,20 @@ def test_a_viewer_can_read_everything_and_start_no_action(environment, open_dash
     assert read_actions(environment) == []
 
 
-def test_an_operator_repairs_the_night_and_the_viewer_sees_their_name(environment, open_dashboard_as, screenshots_dir):
+def test_an_operator_restores_the_capacity_and_the_viewer_sees_their_name(
+    environment, open_dashboard_as, screenshots_dir
+):
     page, url = open_dashboard_as(NORA)
-    page.goto(f"{url}/?date=2025-12-29")
-    page.get_by_role("button", name="Re-run 90 players", exact=True).click()
-    page.get_by_role("dialog").get_by_test_id("stBaseButton-primary").click()
-    page.get_by_text("All 158 eligible players have active predictions").first.wait_for(timeout=90_000)
+    page.goto(f"{url}/worker_capacity")
+    page.get_by_role("button", name="Restore normal capacity", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    for name, text in (("Reason", "calm again"), ("Type prediction-worker to confirm", "prediction-worker")):
+        field = dialog.get_by_role("textbox", name=name, exact=True)
+        field.fill(text)
+        field.press("Tab")
+    page.wait_for_timeout(500)
+    dialog.get_by_test_id("stBaseButton-primary").click()
+    page.get_by_text("Restore prediction-worker to 20 × 5").first.wait_for(timeout=90_000)
     actions_done = wait_for_outcomes(lambda: read_actions(environment))
     assert [(a.actor, a.role, a.state) for a in actions_done] == [(NORA, "operator", ActionState.DONE)]
     page.screenshot(path=screenshots_dir / "as-production-operator.png")
@@ -114,7 +122,7 @@ def test_an_operator_repairs_the_night_and_the_viewer_sees_their_name(environmen
     page.goto(f"{url}/overview")
     page.get_by_role("button", name="Recent actions").click()
     page.get_by_test_id("stPopoverBody").get_by_role("link", name="View").first.click()
-    page.get_by_text("68 → 158 of 158", exact=True).wait_for()
+    page.get_by_text("Restore prediction-worker to 20 × 5").first.wait_for()
     page.get_by_test_id("stMain").get_by_text(NORA).first.wait_for()
     page.goto(f"{url}/missing_players?date=2025-12-29")
     with page.expect_download() as download:

@@ -7,8 +7,6 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
 from services.actions.executor import execute
 from services.alerts import transport
 from services.alerts.alert_log import AlertState, append_event, read_alerts
@@ -78,22 +76,13 @@ def test_a_test_message_without_the_webhook_is_sent_once_by_the_watchdog(slack_c
     assert not [a for a in read_alerts(slack_clients).alerts if a.cause == "test" and not a.ended]
 
 
-@pytest.mark.parametrize(
-    ("fault", "expected_text"),
-    [
-        (Fault("slack", "status", status=429), "429"),
-        (Fault("slack", "delay", seconds=3), "not reached"),
-    ],
-)
-def test_a_failed_slack_delivery_is_shown_and_retried(
-    short_timeout_slack_clients, fresh_sandbox, monkeypatch, fault, expected_text
-):
+def test_a_failed_slack_delivery_is_shown_and_retried(short_timeout_slack_clients, fresh_sandbox, monkeypatch):
     monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
-    fresh_sandbox.state.faults.set(fault)
+    fresh_sandbox.state.faults.set(Fault("slack", "status", status=503))
     first = run_check(short_timeout_slack_clients, CheckCache(), SELF_HEALING)
     assert first.delivery is not None
     assert not first.delivery.ok
-    assert expected_text in first.delivery.detail
+    assert "503" in first.delivery.detail
     assert short_timeout_slack_clients.settings.slack_webhook_url not in first.delivery.detail
     assert fresh_sandbox.state.meter.calls["slack.webhook"] >= 2, "it was tried again"
     fresh_sandbox.state.faults.clear()

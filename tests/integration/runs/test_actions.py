@@ -229,29 +229,24 @@ def test_an_outdated_plan_is_refused_with_its_differences(module_clients, coordi
         execute(module_clients, OPERATOR, START_RUN, plan, "late", "2025-12-29")
 
 
-def test_a_range_runs_an_incomplete_night_as_its_own_run_and_skips_one_with_nobody_to_run(
+def test_a_range_starts_a_night_that_has_not_run_in_full_as_its_own_run(
     module_clients, coordinator_url, recorded_actions
 ):
     module_clients = with_coordinator(module_clients, coordinator_url)
-    plan = RUN_RANGE.plan(module_clients, {"first": "2025-12-27", "last": "2025-12-28"})
-    assert plan.changes[0].after in ("no games", "complete: nobody to re-run")
-    assert plan.title == "Re-run 1 night · Sat 27 Dec 2025 to Sun 28 Dec 2025"
-    action = execute(module_clients, OPERATOR, RUN_RANGE, plan)
-    assert (action.state, action.message) == (ActionState.DONE, "1 of 1 night verified.")
-    [night] = [a for a in recorded_actions() if a.action_name == START_RUN.name]
-    assert (night.target, night.state) == ("2025-12-28", ActionState.DONE)
-    assert "102 of 102 eligible players are active" in night.message
-    assert action.action_id in night.reason
-
-
-def test_a_night_that_has_not_run_is_started_in_full_without_force(module_clients, coordinator_url):
-    module_clients = with_coordinator(module_clients, coordinator_url)
     plan = START_RUN.plan(module_clients, {"game_date": "2025-12-30"})
     assert plan.title == "Start run of 28 players · Tue 30 Dec 2025"
-    assert plan.preconditions["body"] == {"game_date": "2025-12-30"}
-    action = execute(module_clients, OPERATOR, START_RUN, plan)
-    assert action.state is ActionState.DONE, action.message
-    assert "28 of 28 eligible players are active" in action.message
+    assert plan.preconditions["body"] == {"game_date": "2025-12-30"}, "without force"
+    action = execute(
+        module_clients,
+        OPERATOR,
+        RUN_RANGE,
+        RUN_RANGE.plan(module_clients, {"first": "2025-12-30", "last": "2025-12-30"}),
+    )
+    assert (action.state, action.message) == (ActionState.DONE, "1 of 1 night verified.")
+    [night] = [a for a in recorded_actions() if a.action_name == START_RUN.name]
+    assert (night.target, night.state) == ("2025-12-30", ActionState.DONE)
+    assert "28 of 28 eligible players are active" in night.message
+    assert action.action_id in night.reason
     batch = read_batches(module_clients, datetime(2025, 12, 30, tzinfo=UTC).date()).batches[0]
     checks = read_run_verification(module_clients, batch)
     assert [check.name for check in checks if check.ok is not True] == []

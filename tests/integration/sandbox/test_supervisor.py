@@ -89,13 +89,6 @@ def test_an_unknown_scenario_exits_with_one_line():
     assert run_supervisor(SCENARIO="spring") == (1, ["SCENARIO='spring' is not known: december, season or customer."])
 
 
-def test_a_bad_port_exits_with_one_line():
-    assert run_supervisor(DASHBOARD_PORT="8501x") == (
-        1,
-        ["DASHBOARD_PORT='8501x' is not a port: give a number from 1 to 65535. Unset it for the default, 8501."],
-    )
-
-
 def test_a_dead_child_is_reported():
     with pytest.raises(SystemExit, match="The worker ended with code 3"):
         wait_until_up(start_child("raise SystemExit(3)"), timeout_s=30)
