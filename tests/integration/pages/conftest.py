@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import wait
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,8 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPag
         return RenderedPage(app)
 
     yield open_as_visitor
+    # What a page reads for later would be counted in the next test of this sandbox.
+    wait([flight.outcome for flight in tuple(background_cache._flights.values())], timeout=3)
     background_cache.clear()
 
 
