@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,8 +25,6 @@ from tests.support.alert_factories import make_batch_record
 from tests.support.clock import FixedClock
 from tests.support.factories import NIGHT
 from tests.support.incident_replay import FIFTH_REJECTION, SELF_HEALING, IncidentReplay
-from tests.support.paths import ROOT
-from tests.support.sandbox import account_env
 
 
 @pytest.fixture
@@ -191,22 +186,6 @@ def test_the_automatic_scale_down_can_be_disabled(incident_replay):
     assert check_result.started_actions == ()
     [started] = incident_replay.run_check().started_actions
     assert started.title.startswith("Reduce prediction-worker"), "enabled, the same night starts it"
-
-
-def test_two_concurrent_watchdog_processes_notify_once(fresh_sandbox, slack_clients):
-    env = {
-        **os.environ,
-        **account_env(fresh_sandbox, "act"),
-        "SLACK_WEBHOOK_URL": slack_clients.settings.slack_webhook_url,
-    }
-    command = [sys.executable, "-m", "services.alerts.watchdog"]
-    processes = [subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert all("Watchdog looked: 2 incidents" in output for output in outputs)
-    for alert in read_alerts(slack_clients).alerts:
-        assert sum(alert.message[:30] in m["text"] for m in fresh_sandbox.state.slack_messages) == 1
-        assert [e.event for e in alert.events] == ["opened", "telling", "told"]
 
 
 def test_an_internal_error_in_one_check_is_logged_and_does_not_crash(slack_clients, monkeypatch, caplog):
