@@ -8,7 +8,7 @@ from app.charts import dml_chart
 from app.components import tables, widgets
 from app.panels import dml_queue
 from app.state import reads, session
-from services.core.clock import format_eastern, night_window
+from services.core.clock import format_day, format_eastern, night_window
 from services.judgement.statement import Subject
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.reports.event import ACTIONS, SCALED, Event
@@ -76,7 +76,7 @@ def list_changes() -> list[Event]:
 
 
 def render(report: DmlReport) -> None:
-    scope = f"All writes of the runs of {session.format_day(game_date)}, 06:00 ET – 06:00 ET next day and later"
+    scope = f"All writes of the runs of {format_day(game_date)}, 06:00 ET – 06:00 ET next day and later"
     widgets.verdict(judged.health, f"{judged.sentence[0].upper()}{judged.sentence[1:]}", [scope], facts.outdated)
     metrics(report)
     widgets.render_problems(report.problems)

@@ -9,6 +9,7 @@ from app.charts import player_strip
 from app.components import text_format, widgets
 from app.panels import notes_panel, player_steps
 from app.state import reads, session
+from services.core.clock import format_day
 from services.core.result import Health, Result
 from services.nights.player_history import PlayerHistory
 from services.nights.player_stages import NightStatus, PlayerStatus
@@ -63,7 +64,7 @@ def render(night: NightStatus, player_lookup: str) -> None:
     """Every player of the lookup key, or that there is none on this date."""
     st.page_link(
         "../pages/missing_players.py",
-        label=f"All missing players · {session.format_day(game_date)}",
+        label=f"All missing players · {format_day(game_date)}",
         icon=":material/arrow_back:",
         query_params=session.link_params(),
     )

@@ -15,7 +15,7 @@ from app.charts import palette
 from app.charts.html_parts import icon, percent
 from app.components import widgets
 from app.state import session
-from services.core.clock import format_eastern
+from services.core.clock import format_day, format_eastern
 from services.core.result import Health
 from services.core.text import pluralize, to_printable
 from services.nights.coverage import NightCoverage
@@ -113,10 +113,8 @@ def _bar_title(day: NightCoverage, denominator: str) -> str:
     """Mon 29 Dec 2025 critical: 43.0%, 68 of 158."""
     pct = coverage_pct(day, denominator)
     if pct is None:
-        return f"{session.format_day(day.game_date)}: {_no_value_label(day)}"
-    return (
-        f"{session.format_day(day.game_date)} {day.health}: {pct:.1f}%, {day.active:,} of {getattr(day, denominator):,}"
-    )
+        return f"{format_day(day.game_date)}: {_no_value_label(day)}"
+    return f"{format_day(day.game_date)} {day.health}: {pct:.1f}%, {day.active:,} of {getattr(day, denominator):,}"
 
 
 def _no_value_label(day: NightCoverage) -> str:

@@ -15,7 +15,7 @@ from app.charts.time_axis import AxisSegment, broken_axis, gaps, position, whole
 from app.components import text_format, widgets
 from app.state import reads, session
 from services.batches.reader import Batches, run_window
-from services.core.clock import night_window
+from services.core.clock import format_day, night_window
 from services.core.result import SEVERITY_ORDER, Health, Result, worst
 from services.core.text import format_duration
 from services.reports.event import ACTIONS, ALERTS, BATCHES, LANES, REJECTED, SCALED, Event
@@ -88,7 +88,7 @@ def _lane_link(lane: str, timeline: NightEvents) -> str:
 
 def alt_text(timeline: NightEvents) -> str:
     """The number of marks on each lane; each mark has its own text."""
-    sentences = [f"Timeline of {session.format_day(timeline.game_date)} in ET."]
+    sentences = [f"Timeline of {format_day(timeline.game_date)} in ET."]
     for lane in LANES:
         marks = len(timeline.in_lane(lane))
         if lane in timeline.unknown_lanes:

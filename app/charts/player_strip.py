@@ -9,6 +9,7 @@ from html import escape
 from app.charts.html_parts import health_icon
 from app.components import widgets
 from app.state import session
+from services.core.clock import format_day
 from services.core.result import Health
 from services.core.text import pluralize
 from services.nights.player_history import PlayerDay
@@ -32,7 +33,7 @@ def to_html(days: Sequence[PlayerDay], player_lookup: str, pending: Mapping[date
 def _cell(day: PlayerDay, player_lookup: str, pending: str) -> str:
     health, word = _judge(day, pending)
     rows = f", {pluralize(day.rows_active, 'row')}" if day.rows_active else ""
-    title = escape(f"{session.format_day(day.game_date)}: {word}{rows}")
+    title = escape(f"{format_day(day.game_date)}: {word}{rows}")
     params = {session.DATE_PARAM: day.game_date.isoformat(), "player": player_lookup}
     current = ' aria-current="date"' if day.game_date == session.game_date() else ""
     return (

@@ -11,7 +11,7 @@ import streamlit as st
 from app.components import text_format, widgets
 from app.frame.pages import Entry
 from app.state import background_cache, page_sources, reads, session
-from services.core.clock import eastern_day, format_eastern
+from services.core.clock import eastern_day, format_day, format_eastern
 
 PREVIOUS_DATE, NEXT_DATE = "Previous game date", "Next game date"  # the keys `[` and `]` press these, by their keys
 
@@ -53,8 +53,8 @@ class Header:
 def _render_night_change(day: date, changed_from: date) -> None:
     """That the page turned to a new night by itself, until it is dismissed; beside it the way back."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f":material/event: Game date changed to {session.format_day(day)} at 06:00 ET", width="content")
-        back = f"Show {session.format_day(changed_from)}"
+        st.caption(f":material/event: Game date changed to {format_day(day)} at 06:00 ET", width="content")
+        back = f"Show {format_day(changed_from)}"
         st.button(back, on_click=session.set_night, args=(changed_from,), type="tertiary")
         st.button("Dismiss", key="dismiss night change", on_click=session.dismiss_night_change, type="tertiary")
 
@@ -85,7 +85,7 @@ def _render_date_picker(day: date) -> None:
             format="YYYY-MM-DD",
         )
         # Lies over the field, which knows no weekdays, until the field has the focus.
-        weekday_and_day, _, year = session.format_day(day).rpartition(" ")
+        weekday_and_day, _, year = format_day(day).rpartition(" ")
         st.html(
             f'<span class="day" aria-hidden="true">{escape(weekday_and_day)}<span>&nbsp;{escape(year)}</span></span>'
         )

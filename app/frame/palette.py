@@ -12,7 +12,7 @@ from app.actions import action_feed, dialog
 from app.frame.pages import ENTRIES, NAVIGATION
 from app.state import reads, session
 from services.actions.action_type import ActionType
-from services.core.clock import eastern_day
+from services.core.clock import eastern_day, format_day
 from services.gcp.clients import Clients
 from services.runs.actions import START_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN
@@ -123,7 +123,7 @@ def _dates(clients: Clients, _day: date) -> Iterator[Target]:
     for days in range(LISTED_DATES):
         listed = last - timedelta(days=days)
         if first is None or listed >= first:
-            yield Target(f"Date: {session.format_day(listed)}", "Overview", {session.DATE_PARAM: listed.isoformat()})
+            yield Target(f"Date: {format_day(listed)}", "Overview", {session.DATE_PARAM: listed.isoformat()})
 
 
 def _players(clients: Clients, day: date) -> Iterator[Target]:

@@ -14,7 +14,7 @@ from app.state import session
 from services.alerts.alert_log import WATCHDOG, Alert, EventType
 from services.alerts.deliveries import CLAIM_EVENTS, delivery_records
 from services.alerts.rules import get_rule
-from services.core.clock import to_game_date
+from services.core.clock import format_day, to_game_date
 from services.core.result import Health, Problem
 from services.notes.note import About
 
@@ -37,7 +37,7 @@ def render(alert: Alert | None, now: datetime, outdated: Sequence[Problem]) -> N
         {
             "State": alert_cards.state_text(alert, now),
             "Since": text_format.format_day_time(alert.since),
-            "Game date": session.format_day(alert.game_date) if alert.game_date else "all dates",
+            "Game date": format_day(alert.game_date) if alert.game_date else "all dates",
             "Notification": alert_cards.notification_text(alert),
         }
     )

@@ -19,7 +19,7 @@ from app.state import reads, session
 from services.actions.log_reader import Action
 from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPABLE_STATES
-from services.core.clock import format_eastern
+from services.core.clock import format_day, format_eastern
 from services.core.console_links import logs_url
 from services.core.result import Health, list_outdated
 from services.core.sources import BATCHES
@@ -71,7 +71,7 @@ def show_batch(
     reading = reads.batch_details.fetch_async(cloud, batch, min(later, default=None))
     st.page_link(
         "../pages/runs.py",
-        label=f"All runs · {session.format_day(batch.game_date)}",
+        label=f"All runs · {format_day(batch.game_date)}",
         icon=":material/arrow_back:",
         query_params=session.link_params(),
     )

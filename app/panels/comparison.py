@@ -11,7 +11,7 @@ import streamlit as st
 from app.components import text_format, widgets
 from app.components.html_table import Cell, Column, Link, Mark, show_table
 from app.state import reads, session
-from services.core.clock import eastern_day
+from services.core.clock import eastern_day, format_day, format_short_day
 from services.core.result import Health, list_outdated
 from services.gcp.clients import Clients
 from services.judgement.facts import NightFacts
@@ -23,7 +23,6 @@ from services.reports.night_comparison import (
     compare_nights,
     describe_night,
     find_night_before,
-    format_short_day,
 )
 
 COMPARE_PARAM = "compare"  # the name in the URL
@@ -60,7 +59,7 @@ def start(clients: Clients, game_date: date) -> Callable[[NightFacts, NightJudge
     if other == game_date:
         other, reason = (
             None,
-            f"{session.format_day(game_date)} is the date shown; choose another one to compare it with.",
+            f"{format_day(game_date)} is the date shown; choose another one to compare it with.",
         )
     st.session_state[_NOTICE_KEY] = (reason, game_date)
     if other is None:
@@ -79,7 +78,7 @@ def start(clients: Clients, game_date: date) -> Callable[[NightFacts, NightJudge
             _render(clients, comparison)
             for reading in (other_facts.night, other_facts.batches, other_facts.writes, deploys):
                 if reading.problem is not None:
-                    widgets.render_problem(reading.problem, session.format_day(other))
+                    widgets.render_problem(reading.problem, format_day(other))
             widgets.render_outdated((*other_facts.outdated, *list_outdated((deploys,))))
         sources = (*other_judgement.sources, *((deploys.value.source,) if deploys.value else ()))
         widgets.source_footer(sources)

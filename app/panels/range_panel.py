@@ -11,14 +11,13 @@ from app.actions import action_feed, dialog
 from app.components import text_format
 from app.state import session
 from services.actions.log_reader import Action, ActionLog
-from services.core.clock import eastern_day
+from services.core.clock import eastern_day, format_day
 from services.core.errors import InvalidInput
 from services.runs.night_range import (
     MAX_NIGHTS,
     UnfinishedRange,
     find_running_range,
     find_unfinished_range,
-    format_night,
     parse_range,
 )
 from services.runs.range_actions import RUN_RANGE, STOP_RANGE, describe_progress
@@ -63,7 +62,7 @@ def _show_unfinished(unfinished: UnfinishedRange) -> None:
             width="stretch",
         )
         action_feed.link_to(action, "View")
-        dialog.action_button(RUN_RANGE, f"Resume at {format_night(first)}", key="resume", primary=True, **args)
+        dialog.action_button(RUN_RANGE, f"Resume at {format_day(first)}", key="resume", primary=True, **args)
 
 
 def _show_form(game_date: date) -> None:

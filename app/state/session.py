@@ -13,7 +13,7 @@ import streamlit as st
 from services.auth import sign_in
 from services.auth.roles import Actor, Role
 from services.core import console_links
-from services.core.clock import SystemClock, eastern_day, to_game_date
+from services.core.clock import SystemClock, eastern_day, format_day, to_game_date
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.gcp.read_cache import ReadCache
@@ -230,8 +230,3 @@ def paused_since() -> datetime | None:
 def on_pause_toggled() -> None:
     """The pause switch changed. For callbacks."""
     st.session_state[_PAUSED_SINCE_KEY] = now()
-
-
-def format_day(day: date) -> str:
-    """A date in words: Mon 29 Dec 2025."""
-    return f"{day:%a} {day.day} {day:%b %Y}"

@@ -55,6 +55,16 @@ def eastern_zone(at: datetime) -> str:
     return "ET" if before == after else str(eastern.tzname())
 
 
+def format_day(day: date) -> str:
+    """A date in words: Mon 29 Dec 2025."""
+    return f"{day:%a} {day.day} {day:%b %Y}"
+
+
+def format_short_day(day: date) -> str:
+    """A date of the season: 29 Dec."""
+    return f"{day.day} {day:%b}"
+
+
 def format_eastern(at: datetime, pattern: str = "%H:%M") -> str:
     """An instant on New York's clocks, with its zone: 14:47 ET, or 01:30 EDT on the night of a clock change."""
     return f"{at.astimezone(ET):{pattern}} {eastern_zone(at)}"

@@ -12,6 +12,7 @@ from services.actions.log_reader import ActionState
 from services.actions.plan import TITLE_SEPARATOR, Change, Guard, Params, Plan
 from services.alerts.actions import read_alert
 from services.batches.ids import MAX_NAME_LENGTH
+from services.core.clock import format_day
 from services.core.errors import InvalidInput
 from services.core.sources import ACTIONS
 from services.gcp.clients import Clients
@@ -50,7 +51,7 @@ def plan_note(now: datetime, args: Params) -> Plan:
 
 
 def _format_subject(about: About, subject: str, game_date: date | None) -> str:
-    day = f"{game_date:%a} {game_date.day} {game_date:%b %Y}" if game_date is not None else ""
+    day = format_day(game_date) if game_date is not None else ""
     if about is About.NIGHT:
         return day
     return f"{subject}, {day}" if about is About.PLAYER else subject

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from services.actions.log_reader import ActionLog
-from services.core.clock import night_window, to_game_date
+from services.core.clock import format_short_day, night_window, to_game_date
 from services.core.result import Result
 from services.reports.event import Event
 from services.reports.events import problem_message, recent_events
@@ -47,4 +47,4 @@ def _gap(name: str, problem: str | None, known_from: datetime | None, start: dat
     first = to_game_date(known_from - timedelta(seconds=1)) + timedelta(
         days=1
     )  # the first date that is known as a whole
-    return f"{name} before {first.day} {first:%b} not read"
+    return f"{name} before {format_short_day(first)} not read"

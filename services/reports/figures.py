@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from services.core.clock import format_eastern, night_window, to_game_date
+from services.core.clock import format_eastern, format_short_day, night_window, to_game_date
 from services.core.result import Health, Result, sum_or_unknown, worst
 from services.core.text import pluralize
 from services.judgement.facts import NightFacts
@@ -94,7 +94,7 @@ def _coverage(facts: NightFacts, players: Statement) -> Figure:
         unit = f"of {eligible:,}"
         return Figure(label, f"{active:,}", unit, "not run yet", Health.NONE_EXPECTED, page, tuple(bars), text, 100.0)
     pct = 100 * active / eligible
-    bars.append(Bar(f"{_short_day(facts.game_date)}: {pct:.1f}%", pct, players.health))
+    bars.append(Bar(f"{format_short_day(facts.game_date)}: {pct:.1f}%", pct, players.health))
     compared = next((day for day in reversed(earlier) if _coverage_pct(day) is not None), None)
     delta = f" · {_format_delta(pct, compared)}" if compared is not None else ""
     detail = f"{active:,} of {eligible:,}{delta}"
@@ -107,7 +107,7 @@ def _coverage_pct(day: NightCoverage) -> float | None:
 
 def _describe_day(day: NightCoverage) -> str:
     pct = _coverage_pct(day)
-    return f"{_short_day(day.game_date)}: " + (
+    return f"{format_short_day(day.game_date)}: " + (
         f"{pct:.1f}%" if pct is not None else day.state if day.games else "no games"
     )
 
@@ -115,11 +115,7 @@ def _describe_day(day: NightCoverage) -> str:
 def _format_delta(pct: float, compared: NightCoverage) -> str:
     difference = round(pct - (_coverage_pct(compared) or 0.0), 1)
     sign = "+" if difference > 0 else "−" if difference < 0 else "±"
-    return f"{sign}{abs(difference):.1f} pt vs {_short_day(compared.game_date)}"
-
-
-def _short_day(day: date) -> str:
-    return f"{day.day} {day:%b}"
+    return f"{sign}{abs(difference):.1f} pt vs {format_short_day(compared.game_date)}"
 
 
 # --- writes -------------------------------------------------------------------------------------------------------------
@@ -199,7 +195,7 @@ def _unmerged(staging: Result[StagingInventory], now: datetime) -> Figure:
             label, "0", "", f"{count}, none unmerged" if inventory.tables else "no staging tables", health, page
         )
     rows, dates = sum_or_unknown(t.unmerged_rows for t in unsafe), sorted({t.game_date for t in unsafe if t.game_date})
-    of = _short_day(dates[0]) if len(dates) == 1 else pluralize(len(dates), "game date")
+    of = format_short_day(dates[0]) if len(dates) == 1 else pluralize(len(dates), "game date")
     detail = f"{of} · {len(unsafe)} of {pluralize(len(inventory.tables), 'table')}"
     bars = tuple(_unmerged_bars(unsafe, now, health))
     return Figure(
@@ -212,7 +208,7 @@ def _unmerged_bars(unsafe: Sequence[StagingTable], now: datetime, health: Health
         tables = [table for table in unsafe if table.game_date == day]
         rows = sum_or_unknown(table.unmerged_rows for table in tables)
         text = "unknown" if rows is None else f"{rows:,} rows"
-        yield Bar(f"{_short_day(day)}: {text}", rows, health if tables else None)
+        yield Bar(f"{format_short_day(day)}: {text}", rows, health if tables else None)
 
 
 def _last_dates(now: datetime) -> list[date]:
@@ -242,6 +238,6 @@ def _capacity_bars(worker: ServiceCapacity, history: DeployHistory | None, now: 
         end = min(night_window(day)[1], now)
         latest = max((d for d in deploys if d.at <= end), key=lambda d: d.at, default=None)
         if latest is None or (history and history.complete_since and end < history.complete_since):
-            yield Bar(f"{_short_day(day)}: unknown", None)
+            yield Bar(f"{format_short_day(day)}: unknown", None)
         else:
-            yield Bar(f"{_short_day(day)}: {latest.capacity_text}", latest.max_instances * latest.concurrency)
+            yield Bar(f"{format_short_day(day)}: {latest.capacity_text}", latest.max_instances * latest.concurrency)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 
-from services.core.clock import format_eastern, night_window
+from services.core.clock import format_eastern, format_short_day, night_window
 from services.core.result import SEVERITY_ORDER, Health, worst
 from services.core.text import pluralize
 from services.judgement.facts import NightFacts
@@ -115,11 +115,6 @@ class Night:
     def health(self, subject: Subject) -> Health:
         """That of a statement about the date."""
         return self.judgement.get(subject).health
-
-
-def format_short_day(day: date) -> str:
-    """29 Dec."""
-    return f"{day.day} {day:%b}"
 
 
 def find_night_before(days: Sequence[NightCoverage], game_date: date) -> date | None:

@@ -19,7 +19,7 @@ from services.actions.plan import (
     Plan,
     PlanNotReadable,
 )
-from services.core.clock import eastern_day
+from services.core.clock import eastern_day, format_day
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
 from services.gcp.clients import Clients
@@ -93,7 +93,7 @@ def build_plan(nights: Nights, scope: str, running: Action | None, now: datetime
     return Plan(
         action_name=RANGE_NAME,
         target=f"{first} to {last}",
-        title=f"Re-run {pluralize(len(to_run), 'night')}{TITLE_SEPARATOR}{format_night(first)} to {format_night(last)}",
+        title=f"Re-run {pluralize(len(to_run), 'night')}{TITLE_SEPARATOR}{format_day(first)} to {format_day(last)}",
         args={"first": first.isoformat(), "last": last.isoformat(), "scope": scope},
         preconditions={
             "nights": {
@@ -111,16 +111,11 @@ def build_plan(nights: Nights, scope: str, running: Action | None, now: datetime
         f" It stops at the first that fails. This plan billed {billed / 2**20:,.0f} MiB.",
         confirmation=Confirmation.TYPED if typed else Confirmation.ONE_CLICK,
         confirmation_text=f"{first} to {last}" if typed else "",
-        warnings=tuple(f"{format_night(day)}: {text}" for day, plan in to_run.items() for text in plan.warnings),
+        warnings=tuple(f"{format_day(day)}: {text}" for day, plan in to_run.items() for text in plan.warnings),
         commands=tuple(command for plan in to_run.values() for command in plan.commands),
         coverage=CoverageCount(sum(c.active for c in coverage), sum(c.eligible for c in coverage)),
         sources=tuple(source for plan in nights.values() for source in plan.sources),
     )
-
-
-def format_night(day: date) -> str:
-    """Mon 29 Dec 2025."""
-    return f"{day:%a} {day.day} {day:%b %Y}"
 
 
 def _figures(nights: Nights) -> Iterator[Figure]:
@@ -143,7 +138,7 @@ def _change(day: date, plan: Plan) -> Change:
     eligible = f" of {plan.coverage.eligible:,}" if plan.coverage else ""
     now = f"{players.before}{eligible} players, {rows.before} rows active"
     after = why_skipped(plan) or f"{plan.operation}: {players.after}{eligible} players, {rows.after} rows active"
-    return Change(format_night(day), now, after)
+    return Change(format_day(day), now, after)
 
 
 def _guards(nights: Nights, running: Action | None) -> Iterator[Guard]:
@@ -161,7 +156,7 @@ def _guards(nights: Nights, running: Action | None) -> Iterator[Guard]:
     for day, plan in to_run.items():
         for guard in plan.guards:
             if guard.ok is not True:
-                yield Guard(f"{guard.name}, {day}", guard.ok, f"{format_night(day)}: {guard.message}")
+                yield Guard(f"{guard.name}, {day}", guard.ok, f"{format_day(day)}: {guard.message}")
 
 
 # --- by the records -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from services.actions.plan import TITLE_SEPARATOR, Change, Confirmation, Figure, Guard, Params, Plan
-from services.core.clock import eastern_day
+from services.core.clock import eastern_day, format_day
 from services.core.commands import curl_command
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
@@ -107,7 +107,7 @@ def build_start_body(game_date: date, night: NightStatus, players: Sequence[str]
 
 
 def _title(game_date: date, context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool) -> str:
-    day = f"{game_date:%a} {game_date.day} {game_date:%b %Y}"
+    day = format_day(game_date)
     if not context.night.was_run:
         return f"Start run of {pluralize(context.eligible, 'player')}{TITLE_SEPARATOR}{day}"
     if full_date:

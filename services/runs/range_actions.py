@@ -9,6 +9,7 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.executor import execute
 from services.actions.log_reader import Action, ActionState, read_action, read_action_log
 from services.actions.plan import TITLE_SEPARATOR, Change, Guard, Params, Plan
+from services.core.clock import format_day
 from services.core.errors import InvalidInput, OnCallError
 from services.core.sources import ACTIONS, RUN
 from services.core.text import pluralize
@@ -20,7 +21,6 @@ from services.runs.night_range import (
     STOP_RANGE_NAME,
     RangeProgress,
     find_progress,
-    format_night,
     night_args,
     plan_range,
     stopped_by,
@@ -43,7 +43,7 @@ def _run_nights(context: ActionContext) -> Details:
     """Each night by the executor, as its own button would; the records of these runs say which nights are done."""
     nights, complete = sorted(context.plan.preconditions["nights"]), list[str]()
     for position, night in enumerate(nights, start=1):
-        day = format_night(date.fromisoformat(night))
+        day = format_day(date.fromisoformat(night))
         if stopper := stopped_by(_read_actions(context.clients, context.plan), context.action_id):
             raise RangeStopped(f"Stopped before {day} by {stopper}.")
         plan = START_RUN.plan(context.clients, night_args(date.fromisoformat(night), context.plan.args["scope"]))
@@ -65,7 +65,7 @@ def _require_confirmed(confirmed: Plan, night: str, plan: Plan) -> None:
     added = sorted(set(plan.preconditions["lost"]) - set(confirmed.preconditions["nights"][night]["players"]))
     if added:
         raise RangeStopped(
-            f"{format_night(date.fromisoformat(night))}: {pluralize(len(added), 'player')} more to re-run than were"
+            f"{format_day(date.fromisoformat(night))}: {pluralize(len(added), 'player')} more to re-run than were"
             f" confirmed: {', '.join(added[:5])}{' …' if len(added) > 5 else ''}."
         )
 
@@ -78,8 +78,8 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     if progress.next is None:
         return Verification(ActionState.DONE, f"{text}.", after)
     if progress.in_progress is not None:
-        return Verification(ActionState.IN_PROGRESS, f"{text}; {format_night(progress.in_progress)} is running.", after)
-    return Verification(ActionState.FAILED, f"{text}; resume at {format_night(progress.next)}.", after)
+        return Verification(ActionState.IN_PROGRESS, f"{text}; {format_day(progress.in_progress)} is running.", after)
+    return Verification(ActionState.FAILED, f"{text}; resume at {format_day(progress.next)}.", after)
 
 
 def describe_progress(progress: RangeProgress) -> str:
