@@ -11,7 +11,7 @@ from app.components import filters, tables, text_format, widgets
 from app.components.html_table import Cell, Column, Link, Mark, show_table
 from app.panels import action_page
 from app.state import session
-from services.actions.log_reader import Action, ActionLog
+from services.actions.log_reader import LOG_WINDOW, Action, ActionLog
 from services.core.result import Health, list_outdated
 
 ACTION_PARAM = "action"  # the name in the URL: ?action=…
@@ -66,11 +66,11 @@ def headline(log: ActionLog) -> tuple[Health, str]:
     if log.actions:
         running = sum(action.ended_at is None for action in log.actions)
         return Health.OK, f"{count_text}, {f'{running} in progress' if running else 'all completed'}"
-    return Health.NONE_EXPECTED, f"No actions in the last {action_feed.LOG_WINDOW.days} days"
+    return Health.NONE_EXPECTED, f"No actions in the last {LOG_WINDOW.days} days"
 
 
 def render(log: ActionLog) -> None:
-    widgets.verdict(*headline(log), (f"Last {action_feed.LOG_WINDOW.days} days",), list_outdated((reading,)))
+    widgets.verdict(*headline(log), (f"Last {LOG_WINDOW.days} days",), list_outdated((reading,)))
     if log.actions:
         found = filter_actions(log)
         rows = [to_table_row(action) for action in found[:MAX_SHOWN_ACTIONS]]
@@ -90,7 +90,7 @@ def render_chosen(log: ActionLog, action_id: str) -> None:
     if action is not None:
         action_page.show_action(action, log)
         return
-    st.warning(f"Action not found in the last {action_feed.LOG_WINDOW.days} days.", icon=":material/search_off:")
+    st.warning(f"Action not found in the last {LOG_WINDOW.days} days.", icon=":material/search_off:")
     render(log)
 
 

@@ -9,6 +9,7 @@ from app.charts import night_timeline
 from app.components import filters, tables, text_format, widgets
 from app.panels import alert_cards, alert_page, alert_rules
 from app.state import reads, session
+from services.actions.log_reader import LOG_WINDOW
 from services.alerts.alert_log import Alerts, AlertState
 from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
 from services.alerts.heartbeat import Heartbeat
@@ -69,7 +70,7 @@ def render_history(alerts: Alerts) -> None:
     game_date, (start, end) = session.game_date(), action_feed.log_window(now)
     batches, deploys = reads.batches(cloud, game_date), reads.deploys(cloud)
     night_timeline.render(game_date, batches, reads.writes(cloud, game_date))
-    st.subheader(f"Event history ({action_feed.LOG_WINDOW.days} days)", anchor=False)
+    st.subheader(f"Event history ({LOG_WINDOW.days} days)", anchor=False)
     events = recent_events(alerts, action_feed.fetch_log().value, batches.value, deploys.value, start, end)
     chosen_kinds = filters.filter_pills("Kind", count_by_kind(events), "alert_kind")
     tables.data_grid(

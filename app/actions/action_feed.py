@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from app.state import reads, session
 from services.action_registry import changed_sources, get_action_type
 from services.actions.background import ActionHandle
 from services.actions.executor import recover
-from services.actions.log_reader import Action, ActionLog, ActionState
+from services.actions.log_reader import Action, ActionLog, ActionState, recent_window
 from services.auth.roles import require_role
 from services.core.errors import OnCallError
 from services.core.result import Result
@@ -22,7 +22,6 @@ _LAST_FINISH_KEY = "last finish"  # when an action was last checked and finished
 _HANDLES_KEY = "action handles"
 _ENDED_IDS_KEY = "ended actions"
 _HELD_ID_KEY = "held outcome"
-LOG_WINDOW = timedelta(days=7)
 ICON_BY_STATE = {
     ActionState.IN_PROGRESS: ":blue[:material/progress_activity:]",
     ActionState.DONE: ":green[:material/check_circle:]",
@@ -34,9 +33,8 @@ ICON_BY_STATE = {
 
 
 def log_window(now: datetime) -> tuple[datetime, datetime]:
-    """The days whose actions are read: whole days, so that the arguments stay the same and the result stays cached."""
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - LOG_WINDOW, today + timedelta(days=1)
+    """The days whose actions are read."""
+    return recent_window(now)
 
 
 def fetch_log_async() -> Callable[[], Result[ActionLog]]:
@@ -50,14 +48,9 @@ def fetch_log() -> Result[ActionLog]:
 
 def is_busy(actions: Iterable[Action]) -> bool:
     """Whether an action is running, of anybody or of this session."""
-    return any(is_running(action) for action in actions) or any(
+    return any(action.is_running(session.now()) for action in actions) or any(
         not handle.ended for handle in session_handles().values()
     )
-
-
-def is_running(action: Action) -> bool:
-    """Whether an action has no outcome yet, and will have one."""
-    return action.ended_at is None and not action.is_abandoned(session.now())
 
 
 def session_handles() -> dict[str, ActionHandle]:

@@ -15,7 +15,7 @@ from app.components import text_format
 from app.state import session
 from services.action_registry import find_undo
 from services.actions.background import ActionHandle
-from services.actions.log_reader import Action, ActionLog, ActionState
+from services.actions.log_reader import LOG_WINDOW, Action, ActionLog, ActionState
 from services.core.result import Result
 
 CARD_SHOWN_FOR = timedelta(seconds=8)  # as the stylesheet has it, which waits while pointer or focus is in the card
@@ -84,7 +84,7 @@ def _render_bell(actions: Sequence[Action]) -> None:
     """What waits for a person, what runs, and what ended last, the newest first."""
     starting, failed = _starting_handles(actions), _failed_handles()
     unfinished = [action for action in actions if action.is_abandoned(session.now())]
-    running = [action for action in actions if action_feed.is_running(action)]
+    running = [action for action in actions if action.is_running(session.now())]
     waiting_count, running_count = len(unfinished) + len(failed), len(running) + len(starting)
     badge = f" :orange-badge[{waiting_count}]" if waiting_count else ""
     icon = ":material/notifications:"
@@ -103,7 +103,7 @@ def _render_bell(actions: Sequence[Action]) -> None:
         for action in (*unfinished, *running, *ended):
             action_feed.render_action_line(action, session.now(), place="bell")
         if not (failed or starting or actions):
-            st.caption(f"No actions in {action_feed.LOG_WINDOW.days} days")
+            st.caption(f"No actions in {LOG_WINDOW.days} days")
 
 
 def _render_failed_handle(handle: ActionHandle) -> None:

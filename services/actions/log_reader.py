@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypedDict, cast
 
@@ -15,6 +15,7 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.query_catalog import QueryResult, parse_json_column
 
+LOG_WINDOW = timedelta(days=7)  # whose actions every page reads
 ABANDONED_AFTER_S = 150  # a process that works on an action records a row every 30 s
 CHECKS_ABANDONED_AFTER_S = 660  # the watchdog checks every five minutes
 VERIFIED_LATER = "verified later"  # key of `facts`: no process follows the action, the watchdog's checks do
@@ -103,6 +104,10 @@ class Action:
         limit_s = CHECKS_ABANDONED_AFTER_S if self.is_verified_later else ABANDONED_AFTER_S
         return self.ended_at is None and now - self.last_event_at > timedelta(seconds=limit_s)
 
+    def is_running(self, now: datetime) -> bool:
+        """Begun, without an outcome yet, and a process works on it."""
+        return self.ended_at is None and not self.is_abandoned(now)
+
     @property
     def is_verified_later(self) -> bool:
         """Accepted by whoever carries it out, and left to the watchdog's checks, which record the outcome."""
@@ -115,6 +120,12 @@ class ActionLog:
 
     actions: tuple[Action, ...]
     source: DataSource
+
+
+def recent_window(now: datetime, span: timedelta = LOG_WINDOW) -> tuple[datetime, datetime]:
+    """The last days and today: whole days, so that the arguments stay the same and the result stays cached."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - span, today + timedelta(days=1)
 
 
 def read_action_log(clients: Clients, start: datetime, until: datetime) -> ActionLog:

@@ -11,7 +11,7 @@ from math import prod
 from services.actions.action_type import ActionType
 from services.actions.background import BACKGROUND, ActionHandle
 from services.actions.executor import execute, recover
-from services.actions.log_reader import Action, read_action_log
+from services.actions.log_reader import Action, read_action_log, recent_window
 from services.actions.plan import Params
 from services.alerts.facts import NightSnapshot, Snapshot
 from services.alerts.findings import RuleResult
@@ -133,8 +133,7 @@ def _is_recent(writes: DmlReport | None, now: datetime) -> bool:
 
 def read_recent_actions(clients: Clients) -> tuple[Action, ...]:
     """The actions of LOG_WINDOW, newest first; of whole days, so that an unchanged log is not read again. Raises OnCallError."""
-    today = clients.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    return read_action_log(clients, today - LOG_WINDOW, today + timedelta(days=1)).actions
+    return read_action_log(clients, *recent_window(clients.now(), LOG_WINDOW)).actions
 
 
 def finish_actions(clients: Clients, actions: Iterable[Action]) -> None:

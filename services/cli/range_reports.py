@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from services.cli.night_reports import judge
 from services.cli.report import Report, Row, Table
+from services.core.clock import list_days
 from services.core.errors import OnCallError
 from services.core.result import Health, worst
 from services.core.text import pluralize
@@ -18,7 +19,7 @@ from services.runs.verification import read_run_verification
 def range_verification_report(clients: Clients, first: date, last: date) -> Report:
     """One row a night, the earliest first. Raises InvalidInput for a range that a re-run would not take either."""
     parse_range({"first": first.isoformat(), "last": last.isoformat()}, clients.now())
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    days = list_days(first, last)
     rows = tuple(_night_row(clients, day) for day in days)
     healths = [Health(str(row["health"])) for row in rows]
     proven = sum(health in (Health.OK, Health.NONE_EXPECTED) for health in healths)

@@ -55,6 +55,11 @@ def eastern_zone(at: datetime) -> str:
     return "ET" if before == after else str(eastern.tzname())
 
 
+def list_days(first: date, last: date) -> list[date]:
+    """Every day from one to another, both included."""
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
 def format_day(day: date) -> str:
     """A date in words: Mon 29 Dec 2025."""
     return f"{day:%a} {day.day} {day:%b %Y}"

@@ -10,7 +10,7 @@ from typing import cast
 
 from services.batches.reader import read_batches
 from services.batches.state import IN_PROGRESS_STATES
-from services.core.clock import to_game_date
+from services.core.clock import list_days, to_game_date
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health
 from services.gcp import query_catalog
@@ -139,7 +139,7 @@ def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
         if row["system_id"] is not None:
             by_system[row["game_date"]].append((row["system_id"], row["system_players"], row["system_rows"]))
     rows = {row["game_date"]: row for row in coverage_rows}
-    days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
+    days = list_days(first, last)
     return CoverageHistory(
         tuple(_to_night_coverage(clients, day, rows.get(day), tuple(by_system[day])) for day in days),
         (result.source,),

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from services.actions.log_reader import Action, ActionState
+from services.actions.log_reader import Action, ActionState, recent_window
 from services.actions.plan import PlanNotReadable
 from services.batches.ids import read_batch_date
 
@@ -95,6 +95,6 @@ def notes_of_night(notes: Iterable[Note], game_date: date) -> tuple[Note, ...]:
 
 def notes_window(game_date: date, now: datetime) -> tuple[datetime, datetime]:
     """When notes about a night may have been written: whole days, and for a recent night those of the recent actions."""
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     before_night = datetime(game_date.year, game_date.month, game_date.day, tzinfo=UTC) - timedelta(days=2)
-    return min(before_night, today - timedelta(days=7)), today + timedelta(days=1)
+    start, end = recent_window(now)
+    return min(before_night, start), end

@@ -19,7 +19,7 @@ from services.actions.plan import (
     Plan,
     PlanNotReadable,
 )
-from services.core.clock import eastern_day, format_day
+from services.core.clock import eastern_day, format_day, list_days
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
 from services.gcp.clients import Clients
@@ -78,7 +78,7 @@ def select_to_run(nights: Nights) -> dict[date, Plan]:
 def plan_range(clients: Clients, args: Params) -> Plan:
     """Re-run the nights from `first` to `last`: with scope lost who is missing, with scope date everybody."""
     first, last, scope = parse_range(args, clients.now())
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    days = list_days(first, last)
     nights = {day: START_RUN.plan(clients, night_args(day, scope)) for day in days}
     others = read_action_log(clients, clients.now() - timedelta(days=1), clients.now() + timedelta(minutes=1)).actions
     return build_plan(nights, scope, find_running_range(others, clients.now()), clients.now())
@@ -192,7 +192,7 @@ def find_progress(plan: Plan, actions: Iterable[Action], complete: Iterable[str]
 
 def find_running_range(actions: Iterable[Action], now: datetime) -> Action | None:
     """The range that a process works on."""
-    return next((a for a in _ranges(actions) if a.ended_at is None and not a.is_abandoned(now)), None)
+    return next((a for a in _ranges(actions) if a.is_running(now)), None)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def find_unfinished_range(actions: Iterable[Action], now: datetime) -> Unfinishe
     """The newest range, where it stopped before its end and no run has done the rest since; None otherwise. Pure."""
     log = tuple(actions)
     newest = max(_ranges(log), key=lambda a: a.started_at, default=None)
-    if newest is None or newest.state is ActionState.DONE or (newest.ended_at is None and not newest.is_abandoned(now)):
+    if newest is None or newest.state is ActionState.DONE or newest.is_running(now):
         return None
     try:
         plan = newest.plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
@@ -43,15 +44,16 @@ def _run_nights(context: ActionContext) -> Details:
     """Each night by the executor, as its own button would; the records of these runs say which nights are done."""
     nights, complete = sorted(context.plan.preconditions["nights"]), list[str]()
     for position, night in enumerate(nights, start=1):
-        day = format_day(date.fromisoformat(night))
+        game_date = date.fromisoformat(night)
+        day = format_day(game_date)
         if stopper := stopped_by(_read_actions(context.clients, context.plan), context.action_id):
             raise RangeStopped(f"Stopped before {day} by {stopper}.")
-        plan = START_RUN.plan(context.clients, night_args(date.fromisoformat(night), context.plan.args["scope"]))
+        plan = START_RUN.plan(context.clients, night_args(game_date, context.plan.args["scope"]))
         if why_skipped(plan):
             complete.append(night)
             context.report_progress(f"{day}: nobody is left to re-run.", complete=list(complete))
             continue
-        _require_confirmed(context.plan, night, plan)
+        _require_confirmed(day, plan, context.plan.preconditions["nights"][night]["players"])
         context.report_progress(f"Night {position} of {len(nights)}, {day}: {plan.operation}.")
         reason = f"Night {position} of {len(nights)} of the range {context.plan.target}, action {context.action_id}"
         action = execute(context.clients, context.actor, START_RUN, plan, reason, plan.confirmation_text)
@@ -60,12 +62,12 @@ def _run_nights(context: ActionContext) -> Details:
     return {}
 
 
-def _require_confirmed(confirmed: Plan, night: str, plan: Plan) -> None:
+def _require_confirmed(day: str, plan: Plan, confirmed: Iterable[str]) -> None:
     """Raise RangeStopped where a night's run would now ask for players who were not among those that were confirmed."""
-    added = sorted(set(plan.preconditions["lost"]) - set(confirmed.preconditions["nights"][night]["players"]))
+    added = sorted(set(plan.preconditions["lost"]) - set(confirmed))
     if added:
         raise RangeStopped(
-            f"{format_day(date.fromisoformat(night))}: {pluralize(len(added), 'player')} more to re-run than were"
+            f"{day}: {pluralize(len(added), 'player')} more to re-run than were"
             f" confirmed: {', '.join(added[:5])}{' …' if len(added) > 5 else ''}."
         )
 
@@ -93,7 +95,7 @@ def _plan_stop(clients: Clients, args: Params) -> Plan:
     action = read_action(clients, action_id)
     if action is None or action.action_name != RANGE_NAME:
         raise InvalidInput(f"{action_id[:80]!r} is not a range of nights.", "Its id is in the action log.")
-    in_progress = action.ended_at is None and not action.is_abandoned(clients.now())
+    in_progress = action.is_running(clients.now())
     return Plan(
         action_name=STOP_RANGE_NAME,
         target=action_id,
@@ -124,7 +126,7 @@ def _follow_stop(context: ActionContext, _details: Details) -> None:
 
 def _in_progress(clients: Clients, plan: Plan) -> Action | None:
     action = read_action(clients, plan.target)
-    return action if action is not None and action.ended_at is None and not action.is_abandoned(clients.now()) else None
+    return action if action is not None and action.is_running(clients.now()) else None
 
 
 def _verify_stop(clients: Clients, plan: Plan, _details: Details) -> Verification:
