@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import streamlit as st
 
 from app.charts import bar_rows, count_bars
@@ -13,7 +10,7 @@ from app.panels import explore_form
 from app.state import reads, session
 from services.core.clock import to_game_date
 from services.core.text import pluralize
-from services.explore.counts import Cost, Counts, Group, show_value
+from services.explore.counts import Cost, Counts, Group
 from services.explore.look import Look
 
 AT_ONCE_BYTES = 50 * 2**20  # as much as the first read of a night; what reads more is counted on request
@@ -38,8 +35,9 @@ def confirm_cost(cost: Cost) -> bool:
     is_small = cost.billed_bytes <= AT_ONCE_BYTES
     asked = is_small or st.session_state.get(COUNTED_KEY) == cost.look
     with st.container(horizontal=True, vertical_alignment="center", key="explore-cost"):
-        limit = text_format.format_bytes(cost.limit_bytes)
-        st.caption(f"Reads {cost.text} of {text_format.escape_markdown(cost.look.subject.table)}, of at most {limit}.")
+        st.caption(
+            f"Reads {cost.text} of {text_format.escape_markdown(cost.look.subject.table)}, of at most {cost.limit_text}."
+        )
         explore_form.show_link(cost.look)
         if not asked:
             st.button("Count", type="primary", on_click=ask_for, args=(cost.look,))
@@ -49,12 +47,6 @@ def confirm_cost(cost: Cost) -> bool:
 def ask_for(look: Look) -> None:
     """Count this look, whatever it costs. For callbacks."""
     st.session_state[COUNTED_KEY] = look
-
-
-def to_row(counts: Counts, group: Group) -> Mapping[str, Any]:
-    """A group as a row of the table: what it is of, then its measures."""
-    values = {name: show_value(name, value) for name, value in group.values.items()}
-    return {**values, **{name: group.measures[column] for column, name in counts.look.subject.measures.items()}}
 
 
 def target(group: Group) -> tables.Target:
@@ -84,11 +76,10 @@ def render(counts: Counts) -> None:
             alt=alt,
             empty="",
             max_rows=1000,
-            to_row=lambda group: to_row(counts, group),
+            to_row=counts.to_row,
             opens=target,
         )
-    hours = f"Hours: when a row was {look.subject.hour_of}." if "hour" in look.by else ""
-    st.caption(text_format.escape_markdown(" ".join(filter(None, (look.subject.note, hours)))))
+    st.caption(text_format.escape_markdown(" ".join(look.notes)))
     widgets.source_footer((counts.source,))
 
 
@@ -97,7 +88,7 @@ look = explore_form.choose_look(to_game_date(cloud.now()))
 cost = widgets.value_or_notice(reads.explore_cost(cloud, look), "Cost") if look is not None else None
 counts = None
 if cost is not None and confirm_cost(cost):
-    counts = widgets.value_or_notice(reads.explore(cloud, cost.look), "Counts")
+    counts = widgets.value_or_notice(reads.explore(cloud, cost), "Counts")
 if counts is not None:
     render(counts)
 else:

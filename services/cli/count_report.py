@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.cli.report import Report, Row, Table
+from services.cli.report import Report, Table
 from services.core.result import Health
-from services.explore.counts import Counts, Group, read_cost, read_counts, show_value
+from services.explore.counts import read_cost, read_counts
 from services.explore.look import Look
 from services.gcp.clients import Clients
 
@@ -17,28 +17,18 @@ def count_report(clients: Clients, look: Look, cost_only: bool = False) -> Repor
     if cost_only:
         health = Health.WARNING if cost.refusal else Health.OK
         return Report(title, health, cost.refusal or f"It reads {cost.text}", label="COST", facts=facts)
-    counts = read_counts(clients, look)
+    counts = read_counts(clients, cost)
     health = Health.UNKNOWN if counts.truncated else Health.OK
     problems = (counts.problem,) if counts.problem is not None else ()
-    table = Table("counts", tuple(_to_row(counts, group) for group in counts.groups), "No row is in this range.")
-    details = (
-        subject.note,
-        f"Hours: when a row was {subject.hour_of}." if "hour" in look.by else "",
-        f"Read: {cost.text}.",
-    )
+    table = Table("counts", tuple(map(counts.to_row, counts.groups)), "No row is in this range.")
     return Report(
         title,
         health,
         counts.headline,
-        tuple(filter(None, details)),
+        (*look.notes, f"Read: {cost.text}."),
         (table,),
         problems,
         (counts.source,),
         "COUNT",
         facts=facts,
     )
-
-
-def _to_row(counts: Counts, group: Group) -> Row:
-    values = {name: show_value(name, value) for name, value in group.values.items()}
-    return {**values, **{name: group.measures[column] for column, name in counts.look.subject.measures.items()}}

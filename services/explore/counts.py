@@ -39,11 +39,16 @@ class Cost:
         return f"about {format_size(self.billed_bytes)}"
 
     @property
+    def limit_text(self) -> str:
+        """The limit as 1.0 GiB."""
+        return format_size(self.limit_bytes)
+
+    @property
     def refusal(self) -> str:
         """Why it is not read, and how many days could be; "" where it can be read."""
         if self.billed_bytes <= self.limit_bytes:
             return ""
-        days, limit = self.look.days, format_size(self.limit_bytes)
+        days, limit = self.look.days, self.limit_text
         said = f"{pluralize(days, 'day')} would read {format_size(self.billed_bytes)}; the limit is {limit} (QUERY_LIMIT_MIB)"
         fitting = days * self.limit_bytes // self.billed_bytes
         advice = f"choose at most {pluralize(fitting, 'day')}" if fitting else "one day alone is beyond it"
@@ -66,6 +71,11 @@ class Counts:
     groups: tuple[Group, ...]
     source: DataSource
     truncated: bool = False
+
+    def to_row(self, group: Group) -> dict[str, Any]:
+        """A group as a row of a table: what it is of, then its measures, by their names on screen."""
+        values = {name: show_value(name, value) for name, value in group.values.items()}
+        return values | {name: group.measures[column] for column, name in self.look.subject.measures.items()}
 
     def total(self, measure: str) -> int:
         """The sum over the groups that were read; no sum for what groups share, as players."""
@@ -109,11 +119,11 @@ def read_cost(clients: Clients, look: Look) -> Cost:
     return Cost(look, read_bytes, clients.settings.max_bytes_billed_mib * MIB)
 
 
-def read_counts(clients: Clients, look: Look) -> Counts:
-    """The counts of a look; raises OverBytesLimit, which says how many days fit, and OnCallError."""
-    cost = read_cost(clients, look)
+def read_counts(clients: Clients, cost: Cost) -> Counts:
+    """The counts of a look whose cost is known; raises OverBytesLimit, which says how many days fit, and OnCallError."""
     if cost.refusal:
         raise OverBytesLimit(cost.refusal, "Nothing was read.")
+    look = cost.look
     answer = _READERS[look.subject.name](clients, look)
     groups = tuple(_to_group(look, row) for row in answer.rows[:MAX_GROUPS])
     return Counts(look, groups, answer.source, truncated=len(answer.rows) > MAX_GROUPS)

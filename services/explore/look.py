@@ -36,6 +36,12 @@ class Look:
         return (self.last - self.first).days + 1
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the figures mean, in sentences."""
+        hours = f"Hours: when a row was {self.subject.hour_of}." if "hour" in self.by else ""
+        return tuple(filter(None, (self.subject.note, hours)))
+
+    @property
     def query_params(self) -> dict[str, Any]:
         """The parameters of the subject's query."""
         params: dict[str, Any] = {"first_date": self.first, "last_date": self.last, "by": list(self.by)}

@@ -18,18 +18,20 @@ FIRST, NIGHT = date(2025, 12, 23), date(2025, 12, 29)
 
 def test_the_night_of_the_loss_has_68_players_in_five_systems(module_clients):
     look = make_look(SUBJECTS_BY_NAME["predictions"], ("date", "system"), FIRST, NIGHT)
-    found = read_counts(module_clients, look)
+    cost = read_cost(module_clients, look)
+    found = read_counts(module_clients, cost)
     lost = [group for group in found.groups if group.values["date"] == NIGHT]
     assert [(g.measures["row_count"], g.measures["players"], g.measures["duplicate_rows"]) for g in lost] == [
         (340, 68, 0)
     ] * 5
-    assert found.source.bytes_billed == read_cost(module_clients, look).billed_bytes
+    assert found.source.bytes_billed == cost.billed_bytes
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
 def test_every_subject_is_counted_by_each_of_its_dimensions(module_clients, subject):
     for dimension in subject.dimensions:
-        found = read_counts(module_clients, make_look(subject, (dimension,), NIGHT, NIGHT))
+        look = make_look(subject, (dimension,), NIGHT, NIGHT)
+        found = read_counts(module_clients, read_cost(module_clients, look))
         assert found.groups, dimension
         assert None not in {group.values[dimension] for group in found.groups}
 

@@ -10,7 +10,7 @@ import pytest
 from services.core.errors import OverBytesLimit
 from services.core.tables import PREDICTIONS_TABLE
 from services.explore import counts
-from services.explore.counts import Cost, read_counts
+from services.explore.counts import Cost, read_cost, read_counts
 from services.explore.look import make_look
 from services.explore.subjects import SUBJECTS_BY_NAME
 from services.gcp import query_catalog
@@ -59,8 +59,12 @@ def clients(monkeypatch):
     project.close()
 
 
+def look_at(clients, look):
+    return read_counts(clients, read_cost(clients, look))
+
+
 def count(clients, by, subject=PREDICTIONS, first=BEFORE, **filters):
-    found = read_counts(clients, make_look(subject, tuple(by.split()), first, NIGHT, **filters))
+    found = look_at(clients, make_look(subject, tuple(by.split()), first, NIGHT, **filters))
     measure = next(iter(subject.measures))
     return {tuple(map(str, group.values.values())): group.measures[measure] for group in found.groups}
 
@@ -99,7 +103,7 @@ def test_filters_select_rows(clients, filters, expected):
 
 
 def test_every_measure_of_a_night_is_counted_by_itself(clients):
-    (night, _before) = read_counts(clients, make_look(PREDICTIONS, ("date",), BEFORE, NIGHT)).groups
+    (night, _before) = look_at(clients, make_look(PREDICTIONS, ("date",), BEFORE, NIGHT)).groups
     assert night.measures == {
         "row_count": 5,
         "active_rows": 4,
@@ -113,13 +117,13 @@ def test_every_measure_of_a_night_is_counted_by_itself(clients):
 def test_worker_runs_are_counted_by_batch(clients):
     assert count(clients, "batch", RUNS) == {("b1",): 2, ("b2",): 1}
     assert count(clients, "batch", RUNS, batch="b2") == {("b2",): 1}
-    (b1, _b2) = read_counts(clients, make_look(RUNS, ("batch",), NIGHT, NIGHT)).groups
+    (b1, _b2) = look_at(clients, make_look(RUNS, ("batch",), NIGHT, NIGHT)).groups
     assert b1.measures == {"run_count": 2, "successful_runs": 1, "players": 2, "generated_rows": 25}
 
 
 def test_more_groups_than_are_read_make_it_partial(clients, monkeypatch):
     monkeypatch.setattr(counts, "MAX_GROUPS", 1)
-    found = read_counts(clients, make_look(PREDICTIONS, ("date",), BEFORE, NIGHT))
+    found = look_at(clients, make_look(PREDICTIONS, ("date",), BEFORE, NIGHT))
     assert found.truncated
     assert found.problem is not None
     assert len(found.groups) == 1
@@ -142,4 +146,4 @@ def test_what_is_beyond_the_limit_says_how_many_days_fit_and_reads_nothing(clien
     monkeypatch.setattr(query_catalog, "dry_run_bytes", lambda *_args, **_params: 1229 * MIB)
     monkeypatch.setattr(query_catalog, "run_query", lambda *_args, **_params: pytest.fail("it was read"))
     with pytest.raises(OverBytesLimit, match="choose at most 99 days"):
-        read_counts(clients, cost.look)
+        read_counts(clients, cost)
