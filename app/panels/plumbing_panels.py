@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import streamlit as st
@@ -171,7 +172,7 @@ def scheduled_jobs(reading: Result[JobReport], log: ActionLog | None) -> None:
         if report.undeclared:
             names = ", ".join(job.name for job in report.undeclared)
             st.caption(text_format.escape_markdown(f"Not in the manifest: {names}"))
-        _chosen_job([job.name for job in report.jobs if job.job is not None], report)
+        _chosen_job([*(status.job for status in report.jobs if status.job is not None), *report.undeclared])
     widgets.source_footer((report.source,))
 
 
@@ -207,14 +208,14 @@ def _job_row(status: JobStatus) -> tuple[Cell, ...]:
     )
 
 
-def _chosen_job(names: list[str], report: JobReport) -> None:
+def _chosen_job(jobs: Sequence[ScheduledJob]) -> None:
     """Run, pause or resume one of the jobs that are there, declared or not."""
-    names = [*names, *(job.name for job in report.undeclared)]
+    by_name = {job.name: job for job in jobs}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        name = st.selectbox("Job", names, key="scheduled job", index=None, placeholder="Select a job", width=320)
+        name = st.selectbox(
+            "Job", list(by_name), key="scheduled job", index=None, placeholder="Select a job", width=320
+        )
         if name:
-            paused = {job.name: job.paused for job in (*(s.job for s in report.jobs if s.job), *report.undeclared)}[
-                name
-            ]
+            paused = by_name[name].paused
             dialog.action_button(RUN_JOB, key="chosen", disabled=paused, job=name)
             dialog.action_button(RESUME_JOB if paused else PAUSE_JOB, key="chosen", job=name)

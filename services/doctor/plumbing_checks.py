@@ -19,12 +19,12 @@ def scheduler(clients: Clients) -> Iterator[CheckResult]:
     """The jobs that start the runs: present, enabled, and successful at their last attempt."""
     schedule = read_schedule(clients)
     jobs = {job.name: job for job in schedule.jobs}
+    list_command = gcloud_command(clients.settings, "scheduler jobs list", "location")
     for name in schedule.expected:
         if name not in jobs:
-            list_command = gcloud_command(clients.settings, "scheduler jobs list", "location")
-            list_command += "   # then set EXPECTED_JOBS to those that start the runs"
+            repair_command = f"{list_command}   # then set EXPECTED_JOBS to those that start the runs"
             yield CheckResult(
-                name, Health.WARNING, "Missing from Cloud Scheduler: nothing starts this run.", list_command
+                name, Health.WARNING, "Missing from Cloud Scheduler: nothing starts this run.", repair_command
             )
         elif problem := jobs[name].problem:
             subcommand = "resume" if "paused" in problem or "disabled" in problem else "describe"
@@ -33,9 +33,8 @@ def scheduler(clients: Clients) -> Iterator[CheckResult]:
         else:
             yield CheckResult(name, Health.OK, f"Scheduled ({jobs[name].cron}, {jobs[name].time_zone}).")
     report = compare_jobs(read_declared_jobs(clients.settings), schedule)
-    list_command = gcloud_command(clients.settings, "scheduler jobs list", "location") if report.failing else ""
     health = Health.WARNING if report.failing else report.health  # no connection is lost
-    yield CheckResult("job manifest", health, f"{report.headline}.", list_command)
+    yield CheckResult("job manifest", health, f"{report.headline}.", list_command if report.failing else "")
 
 
 def service_manifest(clients: Clients) -> Iterator[CheckResult]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services.core.result import SEVERITY_ORDER, DataSource, Health, worst
+from services.core.result import DataSource, Health, worst
 from services.gcp.clients import Clients
+from services.plumbing.declared_states import count_as_declared, list_failing, sort_worst_first
 from services.plumbing.manifest import DeclaredJob, read_declared_jobs
 from services.telemetry.scheduler import Schedule, ScheduledJob, read_schedule
 
@@ -38,7 +39,7 @@ class JobReport:
     @property
     def failing(self) -> tuple[JobStatus, ...]:
         """The declared jobs that are not as they should be."""
-        return tuple(job for job in self.jobs if job.problems)
+        return list_failing(self.jobs)
 
     @property
     def health(self) -> Health:
@@ -48,11 +49,7 @@ class JobReport:
     @property
     def headline(self) -> str:
         """How many are as declared, and the first that is not."""
-        total, failing = len(self.jobs), self.failing
-        if not total:
-            return "The manifest declares no job"
-        text = f"{total - len(failing)} of {total} jobs as declared"
-        return f"{text}; {failing[0].name} {failing[0].problems[0]}" if failing else text
+        return count_as_declared("job", self.jobs)
 
 
 def read_job_report(clients: Clients) -> JobReport:
@@ -63,11 +60,12 @@ def read_job_report(clients: Clients) -> JobReport:
 def compare_jobs(declared: Iterable[DeclaredJob], schedule: Schedule) -> JobReport:
     """Each declared job with what is wrong with it. Jobs that start the runs are critical, others a warning. Pure."""
     actual = {job.name: job for job in schedule.jobs}
-    statuses = [_compare(entry, actual.get(entry.name), entry.name in schedule.expected) for entry in declared]
-    statuses.sort(key=lambda status: (SEVERITY_ORDER.index(status.health), status.name))
+    statuses = sort_worst_first(
+        _compare(entry, actual.get(entry.name), entry.name in schedule.expected) for entry in declared
+    )
     names = {status.name for status in statuses}
     undeclared = tuple(job for job in schedule.jobs if job.name not in names)
-    return JobReport(tuple(statuses), undeclared, schedule.source)
+    return JobReport(statuses, undeclared, schedule.source)
 
 
 def _compare(declared: DeclaredJob, job: ScheduledJob | None, starts_runs: bool) -> JobStatus:

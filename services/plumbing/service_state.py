@@ -13,12 +13,12 @@ from typing import Any
 from google.cloud import run_v2
 
 from services.core.errors import OnCallError
-from services.core.result import SEVERITY_ORDER, DataSource, Health, Problem, worst
-from services.core.text import pluralize
+from services.core.result import DataSource, Health, Problem, worst
 from services.gcp.clients import Clients
 from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.error_messages import translate_errors
 from services.gcp.retry import read_options
+from services.plumbing.declared_states import count_as_declared, list_failing, sort_worst_first
 from services.plumbing.manifest import DeclaredService, read_declared_services
 from services.scaling.capacity import get_revisions, get_service
 from services.scaling.traffic import Traffic, read_traffic, short_name
@@ -66,7 +66,7 @@ class ServiceReport:
     @property
     def failing(self) -> tuple[ServiceState, ...]:
         """The services that are not as declared."""
-        return tuple(service for service in self.services if service.problems)
+        return list_failing(self.services)
 
     @property
     def health(self) -> Health:
@@ -81,13 +81,8 @@ class ServiceReport:
     @property
     def headline(self) -> str:
         """How many are as declared, and the first that is not."""
-        total, failing = len(self.services) + len(self.problems), self.failing
-        if not total:
-            return "The manifest declares no service"
-        text = f"{len(self.services) - len(failing)} of {pluralize(total, 'service')} as declared"
-        if self.problems:
-            text += f", {len(self.problems)} unknown"
-        return f"{text}; {failing[0].name} {failing[0].problems[0]}" if failing else text
+        unread = len(self.problems)
+        return count_as_declared("service", self.services, unread, str(unread or ""))
 
 
 def read_service_report(clients: Clients) -> ServiceReport:
@@ -95,10 +90,9 @@ def read_service_report(clients: Clients) -> ServiceReport:
     declared = read_declared_services(clients.settings)
     with concurrent_reads() as pool:
         found = list(pool.map(partial(_read_or_problem, clients), declared))
-    states = [state for state in found if isinstance(state, ServiceState)]
-    states.sort(key=lambda state: (SEVERITY_ORDER.index(state.health), state.name))
+    states = sort_worst_first(state for state in found if isinstance(state, ServiceState))
     problems = tuple(problem for problem in found if isinstance(problem, Problem))
-    return ServiceReport(tuple(states), problems, DataSource("Cloud Run services.get, revisions.list", clients.now()))
+    return ServiceReport(states, problems, DataSource("Cloud Run services.get, revisions.list", clients.now()))
 
 
 def _read_or_problem(clients: Clients, declared: DeclaredService) -> ServiceState | Problem:

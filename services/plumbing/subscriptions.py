@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from services.core.clock import to_rfc3339
 from services.core.errors import AccessDenied, OnCallError
-from services.core.result import SEVERITY_ORDER, DataSource, Health, Problem, worst
-from services.core.text import pluralize
+from services.core.result import DataSource, Health, Problem, worst
 from services.gcp.clients import Clients
 from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.rest_api import list_resources
+from services.plumbing.declared_states import count_as_declared, list_failing, sort_worst_first
 from services.plumbing.manifest import DeclaredSubscription, read_declared_subscriptions
 from services.plumbing.scheduled_jobs import matches_target
 from services.scaling.capacity import get_service
@@ -60,7 +60,7 @@ class SubscriptionReport:
     @property
     def failing(self) -> tuple[SubscriptionState, ...]:
         """The subscriptions that are not as declared."""
-        return tuple(state for state in self.subscriptions if state.problems)
+        return list_failing(self.subscriptions)
 
     @property
     def health(self) -> Health:
@@ -71,13 +71,8 @@ class SubscriptionReport:
     @property
     def headline(self) -> str:
         """How many are as declared, and the first that is not."""
-        total, failing = len(self.subscriptions), self.failing
-        if not total:
-            return "The manifest declares no subscription"
-        text = f"{total - len(failing)} of {pluralize(total, 'subscription')} as declared"
-        if self.problems:
-            text += f", {self.problems[0].source} unknown"
-        return f"{text}; {failing[0].name} {failing[0].problems[0]}" if failing else text
+        unknown = self.problems[0].source if self.problems else ""
+        return count_as_declared("subscription", self.subscriptions, unknown=unknown)
 
 
 def read_subscription_report(clients: Clients) -> SubscriptionReport:
@@ -105,7 +100,7 @@ def read_subscription_report(clients: Clients) -> SubscriptionReport:
     ages, counts = known("Cloud Monitoring", oldest), known("Cloud Monitoring", undelivered)
     actual = {_short(item["name"]): item for item in found.result()}
     topic_names = [_short(item["name"]) for item in topics.result()]
-    states = [
+    states = sort_worst_first(
         to_state(
             entry,
             actual.get(entry.name),
@@ -115,13 +110,10 @@ def read_subscription_report(clients: Clients) -> SubscriptionReport:
             topic_names,
         )
         for entry in declared
-    ]
-    states.sort(key=lambda state: (SEVERITY_ORDER.index(state.health), state.name))
+    )
     unknown = {problem.source: problem for problem in problems}
     source = DataSource(f"{SOURCE}, Cloud Monitoring", clients.now())
-    return SubscriptionReport(
-        tuple(states), find_silent_topics(topic_names, actual.values()), tuple(unknown.values()), source
-    )
+    return SubscriptionReport(states, find_silent_topics(topic_names, actual.values()), tuple(unknown.values()), source)
 
 
 def _list(clients: Clients, kind: str) -> list[Mapping[str, Any]]:
