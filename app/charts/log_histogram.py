@@ -10,10 +10,10 @@ from html import escape
 from app.charts.time_axis import TICK_STEPS_MIN, position, round_ticks, tick_label, whole_axis
 from services.core.clock import format_eastern
 from services.core.text import pluralize
-from services.telemetry.log_reader import LogLine
+from services.telemetry.log_reader import ERROR_SEVERITIES, LogLine
 
 MAX_COLUMNS = 60
-KINDS = {"ERROR": "error", "CRITICAL": "error", "ALERT": "error", "EMERGENCY": "error", "WARNING": "warning"}
+KINDS = {**dict.fromkeys(ERROR_SEVERITIES, "error"), "WARNING": "warning"}
 _ORDER = ("error", "warning", "other")
 _LAST_TICK = 0.96  # a label further right would leave the page
 

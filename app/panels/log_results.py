@@ -12,9 +12,7 @@ from app.charts import log_histogram
 from app.components import filters, tables
 from services.core.result import Health
 from services.core.text import pluralize
-from services.telemetry.log_reader import LogLine, LogLines
-
-ERROR_SEVERITIES = {"ERROR", "CRITICAL", "ALERT", "EMERGENCY"}
+from services.telemetry.log_reader import ERROR_SEVERITIES, LogLine, LogLines
 
 
 def headline(lines: LogLines) -> tuple[Health, str]:

@@ -28,12 +28,11 @@ from services.reports.handoff_note import MAX_DAYS, HandoffInputs, render_markdo
 from services.reports.incident_file import render_incident
 from services.scaling.capacity import read_service_capacities
 from services.scaling.deploys import read_deploy_history
-from services.telemetry.log_reader import PRESETS, LogLines, Preset
+from services.telemetry.log_reader import ERROR_SEVERITIES, PRESETS, LogLines, Preset
 from services.telemetry.log_search import LogSearch, read_search
 from services.telemetry.scheduler import read_schedule
 
 MAX_ACTION_DAYS = 90
-ERROR_SEVERITIES = ("ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 
 
 def alerts_report(clients: Clients, include_ended: bool) -> Report:

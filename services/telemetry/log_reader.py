@@ -34,6 +34,7 @@ from services.telemetry.log_phrases import (
 
 SERVICE_FILTER = 'resource.type="cloud_run_revision"'
 SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+ERROR_SEVERITIES = SEVERITIES[SEVERITIES.index("ERROR") :]
 SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")'
 
 MAX_NIGHT_LINES = 10_000
@@ -112,7 +113,7 @@ def read_filter(
         return fetch_lines(clients, filter_text, limit, newest_first=newest_first, max_pages=max_pages)
     ttl_s = NEVER_EXPIRES if clients.now() - end > FINAL_AFTER else OPEN_WINDOW_TTL_S
     return clients.cache.cached_log_lines(
-        ("log", filter_text, limit, newest_first),
+        ("log", filter_text, limit, newest_first, max_pages),
         ttl_s,
         lambda: fetch_lines(clients, filter_text, limit, newest_first=newest_first, max_pages=max_pages),
         lambda log_lines: len(log_lines.lines),

@@ -66,8 +66,11 @@ def test_every_page_counts_in_the_budget_of_log_reads(log_clients, log_sandbox):
 
 def test_a_search_of_too_many_pages_says_that_it_was_cut(log_clients):
     window = f'timestamp>="{to_rfc3339(START)}" AND timestamp<"{to_rfc3339(END)}"'
-    cut = read_filter(log_clients, f"{NEEDLE} AND {window}", END, 1_000, newest_first=False, max_pages=9)
+    cached = replace(log_clients, cache=ReadCache())
+    cut = read_filter(cached, f"{NEEDLE} AND {window}", END, 1_000, newest_first=False, max_pages=9)
     assert (cut.lines, cut.truncated) == ((), True)
+    whole = read_filter(cached, f"{NEEDLE} AND {window}", END, 1_000, newest_first=False)
+    assert len(whole.lines) == 1, "a search that may read further is another one"
 
 
 def test_more_lines_than_the_limit_are_cut_and_exactly_as_many_are_not(log_clients):
