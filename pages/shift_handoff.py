@@ -9,11 +9,12 @@ from app.components import widgets
 from app.panels import incident_download
 from app.state import reads, session
 from services.judgement.judge import judge_night
-from services.reports.handoff_note import build_sections, render_head, render_markdown
+from services.reports.handoff_note import build_sections, join_note, render_head
 
 cloud, game_date = session.cached_clients(), session.game_date()
 inputs = reads.handoff_inputs(cloud, game_date, action_feed.fetch_log_async())
-note_markdown = render_markdown(inputs, cloud.settings)
+head, sections = render_head(inputs, cloud.settings), build_sections(inputs, cloud.settings)
+note_markdown = join_note(head, sections)
 facts = inputs.facts
 judgement = judge_night(facts, cloud.settings)
 answer_col, button_col = widgets.answer_row()
@@ -35,8 +36,8 @@ preview_tab, markdown_tab = st.tabs(["Preview", "Markdown"])
 with preview_tab.container(border=True):
     # The page's title is h1 and its headline h2; links stay in this tab.
     own_links = f"]({cloud.settings.dashboard_url}/"
-    st.markdown(f"##{render_head(inputs, cloud.settings)}".replace(own_links, "](/"))
-    for section in build_sections(inputs, cloud.settings):
+    st.markdown(f"##{head}".replace(own_links, "](/"))
+    for section in sections:
         text = "\n".join(section.lines).replace(own_links, "](/")
         if section.folded:
             st.expander(section.heading).markdown(text)

@@ -128,10 +128,6 @@ def _render_picker(clients: Clients, other: date) -> None:
         )
 
 
-def _close() -> None:
-    st.query_params.pop(COMPARE_PARAM, None)
-
-
 def _on_picked(key: str) -> None:
     _open(st.session_state[key])
 

@@ -5,7 +5,7 @@ What could not be read is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -80,8 +80,12 @@ class Section:
 
 def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
     """The note as Markdown. Pure: the same inputs give the same text."""
-    head = render_head(inputs, settings)
-    return "\n\n".join((head, *(part.to_markdown() for part in build_sections(inputs, settings)))) + "\n"
+    return join_note(render_head(inputs, settings), build_sections(inputs, settings))
+
+
+def join_note(head: str, sections: Iterable[Section]) -> str:
+    """The whole note of its head and its sections."""
+    return "\n\n".join((head, *(section.to_markdown() for section in sections))) + "\n"
 
 
 def render_head(inputs: HandoffInputs, settings: Settings) -> str:
