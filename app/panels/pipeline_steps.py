@@ -17,7 +17,7 @@ from services.core.result import Health
 from services.core.text import to_printable
 from services.gcp import query_catalog
 from services.phases.declaration import Phase, load_steps
-from services.phases.judge import StepReport, StepState
+from services.phases.report import StepReport, StepState
 from services.reports.pipeline import PREDICTIONS
 
 _GROUPS = ((Phase.BEFORE, "Before the predictions"), (Phase.AFTER, "Predictions and after"), (Phase.QUALITY, "Quality"))

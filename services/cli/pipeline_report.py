@@ -12,8 +12,8 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.concurrent_reads import concurrent_reads
 from services.phases.declaration import load_steps
-from services.phases.judge import TROUBLES, StepReport
 from services.phases.reader import NightPhases, read_phases
+from services.phases.report import TROUBLES, StepReport
 from services.reports.pipeline import build_pipeline
 
 

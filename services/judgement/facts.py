@@ -12,8 +12,9 @@ from services.core.result import Problem, Result, list_outdated
 from services.core.settings import Settings
 from services.nights.coverage import CoverageHistory
 from services.nights.player_stages import NightStatus
-from services.phases.judge import StepReport, first_trouble
+from services.phases.judge import first_trouble
 from services.phases.reader import NightPhases
+from services.phases.report import StepReport
 from services.telemetry.dml_jobs import DmlReport
 
 USUAL_NIGHTS = 21  # how many nights before one show what is usual

@@ -13,7 +13,7 @@ from services.judgement.statement import Repair, Statement, Subject, format_time
 from services.nights.balance import Balance, balance
 from services.nights.missing_players import LossReason, list_missing_players
 from services.nights.player_stages import NightStatus
-from services.phases.judge import StepReport
+from services.phases.report import StepReport
 from services.policy.coverage_thresholds import classify_coverage
 
 _PAGE = "missing_players"

@@ -5,88 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from enum import StrEnum
 from statistics import median
 
 from services.core.clock import ET, format_eastern
-from services.core.result import Health, Result
+from services.core.result import Result
 from services.core.settings import Settings
-from services.core.text import pluralize
 from services.gcp import query_catalog
 from services.phases.declaration import Phase, Step
 from services.phases.reader import Counts, NightPhases, ProcessorRuns, StepCount
+from services.phases.report import TROUBLES, StepReport, StepState
 from services.phases.stuck_runs import judge_stuck_runs
 
 SCHEDULE = "schedule"  # the step that says which teams play
 MAX_NAMED = 8  # teams that a text names
-
-
-class StepState(StrEnum):
-    """What a step's state is called."""
-
-    OK = "ok"
-    SHORT = "short"
-    LATE = "late"
-    FAILED = "failed"
-    NOT_DUE = "not yet due"
-    NOT_CONNECTED = "not connected"
-    NONE_EXPECTED = "none expected"
-    UNKNOWN = "unknown"
-
-
-TROUBLES = frozenset({StepState.SHORT, StepState.LATE, StepState.FAILED})
-_QUIET = frozenset({StepState.NOT_DUE, StepState.NOT_CONNECTED, StepState.NONE_EXPECTED})
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """A step of one game date. `since` is when its trouble began; `usual_time` is counted from midnight, US Eastern.
-
-    `usual` and `usual_time` are None where too few earlier dates show them. `earlier` has the dates before with their states.
-    """
-
-    step: Step
-    state: StepState
-    text: str
-    found: int | None = None
-    total: int | None = None
-    usual: int | None = None
-    done_at: datetime | None = None
-    usual_time: timedelta | None = None
-    missing: tuple[str, ...] = ()
-    since: datetime | None = None
-    run: ProcessorRuns | None = None
-    earlier: tuple[tuple[date, StepState, int | None], ...] = ()
-    judged: Health | None = None  # where another judgement decides
-
-    @property
-    def health(self) -> Health:
-        """Before and after the predictions a trouble loses players; a quality step warns."""
-        if self.judged is not None:
-            return self.judged
-        if self.state in TROUBLES:
-            is_warning = self.step.phase is Phase.QUALITY or (self.state is StepState.SHORT and not self.missing)
-            return Health.WARNING if is_warning else Health.CRITICAL
-        if self.state in _QUIET:
-            return Health.NONE_EXPECTED
-        return Health.OK if self.state is StepState.OK else Health.UNKNOWN
-
-    @property
-    def error(self) -> str:
-        """What its newest failed run reported."""
-        return self.run.error if self.run is not None else ""
-
-    @property
-    def problem(self) -> str:
-        """What is wrong, as the part of a sentence: context is missing for 7 teams since 11:05 ET."""
-        name = self.step.title[0].lower() + self.step.title[1:] if self.step.title[1:2].islower() else self.step.title
-        verb = "are" if name.endswith("s") else "is"
-        since = f" since {format_eastern(self.since)}" if self.since is not None else ""
-        if self.missing and self.found:
-            return f"{name} {verb} missing for {pluralize(len(self.missing), 'team')}{since}"
-        if self.step.phase is not Phase.QUALITY and not self.found:
-            return f"{name} {verb} missing{since}"
-        return f"{name} {self.state}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -103,11 +34,7 @@ def judge_steps(phases: NightPhases, settings: Settings, now: datetime) -> tuple
     teams = _teams_by_date(phases.counts)
     reports = [_judge(step, phases, teams, settings, now) for step in _in_order(phases)]
     stuck = judge_stuck_runs(phases, now)
-    if stuck is not None:
-        step, problem, text, count = stuck
-        state = StepState.UNKNOWN if problem else StepState.FAILED if count else StepState.OK
-        reports.append(StepReport(step, state, text, found=None if problem else count))
-    return tuple(reports)
+    return (*reports, stuck) if stuck is not None else tuple(reports)
 
 
 def first_trouble(phases: NightPhases, settings: Settings, now: datetime) -> StepReport | None:

@@ -11,8 +11,9 @@ from services.judgement.facts import NightFacts
 from services.judgement.judge import NightJudgement
 from services.judgement.statement import Subject
 from services.phases.declaration import Phase, Step
-from services.phases.judge import TROUBLES, StepReport, StepState, judge_steps
+from services.phases.judge import judge_steps
 from services.phases.reader import NightPhases
+from services.phases.report import TROUBLES, StepReport, StepState
 
 PREDICTIONS = Step(
     "predictions", 60, "Predictions", Phase.AFTER, "Prediction on-call", "players", timedelta(hours=11, minutes=30)

@@ -10,8 +10,9 @@ import pytest
 from services.core.settings import Settings
 from services.gcp import query_catalog
 from services.phases.declaration import load_steps
-from services.phases.judge import StepState, first_trouble, judge_steps
+from services.phases.judge import first_trouble, judge_steps
 from services.phases.reader import read_phases
+from services.phases.report import StepState
 
 NIGHTS: dict[str, Any] = {"first_date": date(2025, 12, 22), "last_date": date(2025, 12, 31)}
 

@@ -9,8 +9,9 @@ import pytest
 
 from services.core.result import Health, Problem, Result
 from services.core.settings import Settings
-from services.phases.judge import StepReport, StepState, first_trouble, judge_steps
+from services.phases.judge import first_trouble, judge_steps
 from services.phases.reader import Counts, NightPhases
+from services.phases.report import StepReport, StepState
 from tests.support.phase_facts import DAY, SOURCE, TEAMS, at, make_count, make_counts, make_phases, make_runs
 
 SETTINGS = Settings.from_env({})
@@ -158,6 +159,17 @@ def test_a_run_is_stuck_an_hour_after_its_start_at_the_earliest(hours, state):
     phases = make_phases(make_runs(CONTEXT, unfinished=1, unfinished_since=since), context=make_counts(make_count()))
     report = judge(phases, "stuck_runs")
     assert (report.state, report.found) == (state, int(state is StepState.FAILED))
+
+
+def test_stuck_runs_have_the_owner_and_the_fix_of_the_longest_one_for_its_own_date():
+    run = make_runs("PredictionAccuracyProcessor", unfinished=1, unfinished_since=EVENING - timedelta(hours=5))
+    other = make_runs("BackfillProcessor", unfinished=1, unfinished_since=EVENING - timedelta(hours=2))
+    phases = make_phases(replace(run, data_date=DAY - timedelta(days=2)), other, grading=make_counts(make_count()))
+    step = judge(phases, "stuck_runs").step
+    assert step.owner == "Grading"
+    assert '"target_date":"2025-12-27"' in step.fix_command(SETTINGS, DAY)
+    calm = judge(make_phases(make_runs("BackfillProcessor")), "stuck_runs").step
+    assert (calm.owner, calm.fix) == ("Prediction on-call", "")
 
 
 def test_a_run_that_usually_takes_long_is_not_stuck_before_three_times_that():

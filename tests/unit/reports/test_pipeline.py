@@ -7,8 +7,8 @@ from typing import Any
 
 from services.core.result import Health, Problem, Result
 from services.judgement.judge import judge_night
-from services.phases.judge import StepState
 from services.phases.reader import NightPhases
+from services.phases.report import StepState
 from services.reports.pipeline import Pipeline, build_pipeline
 from tests.support.factories import NOW, make_night, make_player, player_without_rows
 from tests.support.night_facts import SETTINGS, make_facts
