@@ -20,7 +20,7 @@ from services.sandbox.state import SandboxState
 
 Job = dict[str, Any]  # Cloud Scheduler's Job with its short name, and the keys of _OWN_KEYS
 
-_JOBS = "/v1/projects/{project}/locations/{region}/jobs"
+_JOBS, REGION = "/v1/projects/{project}/locations/{region}/jobs", "us-west2"
 _OWN_KEYS = frozenset({"times", "calls", "ran_at"})
 _COORDINATOR, _TODAY = "prediction-coordinator", {"game_date": "TODAY"}
 # The customer's schedule in December: name, description, cron, daily times (ET), and service, path and body of its call.
@@ -85,19 +85,20 @@ class _SchedulerHandlers:
         self.state = state
 
     async def list_jobs(self, request: Request) -> Response:
-        if request.path_params["project"] != self.state.project:
-            return JSONResponse(error_body(403, ""), 403)
+        if (refusal := self._other_project(request)) is not None:
+            return refusal
         parent = request.url.path.removeprefix("/v1/").removesuffix("/jobs")
-        return JSONResponse({"jobs": [self._to_resource(job, parent) for job in self.state.scheduler_jobs]})
+        jobs = [self._to_resource(job, parent) for job in self._jobs(request)]
+        return JSONResponse({"jobs": jobs} if jobs else {})
 
     async def get_job(self, request: Request) -> Response:
         job = self._find(request)
-        return _not_found() if job is None else self._answer(job, request)
+        return job if isinstance(job, Response) else self._answer(job, request)
 
     async def run_job(self, request: Request) -> Response:
         job = self._find(request)
-        if job is None:
-            return _not_found()
+        if isinstance(job, Response):
+            return job
         if job["state"] != "ENABLED":
             return _wrong_state("ENABLED")
         job["ran_at"] = to_rfc3339(self.state.clock.now())
@@ -115,16 +116,26 @@ class _SchedulerHandlers:
 
     def _set_state(self, request: Request, needed: str, state: str) -> Response:
         job = self._find(request)
-        if job is None:
-            return _not_found()
+        if isinstance(job, Response):
+            return job
         if job["state"] != needed:
             return _wrong_state(needed)
         job["state"] = state
         return self._answer(job, request)
 
-    def _find(self, request: Request) -> Job | None:
-        name = request.path_params["job"]
-        return next((job for job in self.state.scheduler_jobs if job["name"] == name), None)
+    def _other_project(self, request: Request) -> Response | None:
+        is_other = request.path_params["project"] != self.state.project
+        return JSONResponse(error_body(403, ""), 403) if is_other else None
+
+    def _jobs(self, request: Request) -> list[Job]:
+        return self.state.scheduler_jobs if request.path_params["region"] == REGION else []
+
+    def _find(self, request: Request) -> Job | Response:
+        """The job that is named, or the answer that says why there is none."""
+        if (refusal := self._other_project(request)) is not None:
+            return refusal
+        named = (job for job in self._jobs(request) if job["name"] == request.path_params["job"])
+        return next(named, None) or JSONResponse(error_body(404, "Job not found."), 404)
 
     def _answer(self, job: Job, request: Request) -> Response:
         parent = request.url.path.removeprefix("/v1/").partition("/jobs/")[0]
@@ -150,9 +161,9 @@ class _SchedulerHandlers:
         return {**resource, **times}
 
     def _target(self, service: str, path: str) -> str:
-        if f"projects/{self.state.project}/locations/us-west2/services/{service}" in self.state.cloud_run.services:
+        if f"projects/{self.state.project}/locations/{REGION}/services/{service}" in self.state.cloud_run.services:
             return f"{self.state.cloud_run.base_url}/run/{service}/{path}"
-        return f"https://us-west2-{self.state.project}.cloudfunctions.net/{service}/{path}".rstrip("/")
+        return f"https://{REGION}-{self.state.project}.cloudfunctions.net/{service}/{path}".rstrip("/")
 
     async def _call_target(self, job: Job) -> int:
         """The google.rpc code of one attempt. A target outside the sandbox is not called, and counts as answered."""
@@ -167,10 +178,6 @@ class _SchedulerHandlers:
         if response.is_success:
             return 0
         return _CODE_BY_STATUS.get(response.status_code, _INTERNAL if response.is_server_error else _UNKNOWN)
-
-
-def _not_found() -> Response:
-    return JSONResponse(error_body(404, "Job not found."), 404)
 
 
 def _wrong_state(needed: str) -> Response:

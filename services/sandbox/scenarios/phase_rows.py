@@ -199,8 +199,9 @@ def _box_score_rows(night: PhaseNight) -> Iterator[Row]:
 def _grade_rows(night: PhaseNight) -> Iterator[Row]:
     graded_at = to_rfc3339(night.done_at["grading"])
     for entry in _played(night.predicted):
+        points = _points(night, entry)
+        error = points - entry.line
         for system in SYSTEMS:
-            error = _points(night, entry) - entry.line
             yield {
                 "player_lookup": entry.player.lookup,
                 "game_id": entry.game.game_id,
@@ -209,7 +210,7 @@ def _grade_rows(night: PhaseNight) -> Iterator[Row]:
                 "team_abbr": entry.player.team,
                 "opponent_team_abbr": entry.opponent,
                 "line_value": str(entry.line),
-                "actual_points": _points(night, entry),
+                "actual_points": points,
                 "absolute_error": str(abs(error)),
                 "signed_error": str(-error),
                 "prediction_correct": bool(stable_hash(f"{system} {entry.player.lookup} {night.slate.game_date}") % 2),

@@ -100,3 +100,15 @@ def test_the_reading_account_changes_no_job(module_sandbox):
     for call, permission in (("run_job", "run"), ("pause_job", "pause"), ("resume_job", "enable")):
         with pytest.raises(Forbidden, match=f'lacks IAM permission "cloudscheduler.jobs.{permission}"'):
             getattr(reading.scheduler, call)(name=name, retry=None)
+
+
+def test_a_job_is_in_its_own_project_and_region_alone(module_clients):
+    scheduler, project = module_clients.scheduler, module_clients.settings.project
+    elsewhere = f"projects/{project}/locations/us-east1"
+    assert list(scheduler.list_jobs(parent=elsewhere)) == []
+    with pytest.raises(NotFound):
+        scheduler.get_job(name=f"{elsewhere}/jobs/{RUN}")
+    with pytest.raises(NotFound):
+        scheduler.pause_job(name=f"{elsewhere}/jobs/{RUN}")
+    with pytest.raises(Forbidden):
+        scheduler.get_job(name=f"projects/other-project/locations/us-west2/jobs/{RUN}")

@@ -15,7 +15,7 @@ from services.sandbox.scenarios.customer.nights import CustomerNight, PlayerRun,
 from services.sandbox.scenarios.rows import Row, seeded_id
 from services.sandbox.scenarios.slate import Slate
 
-SYSTEMS_ATTEMPTED = ["moving_average", "zone_matchup_v1", "similarity_balanced_v1", "xgboost_v1", "ensemble_v1"]
+SYSTEMS_ATTEMPTED = list(phases.SYSTEMS)
 ROWS_PER_PLAYER = 25
 MODEL_TRAINED_AT = "2025-11-21T08:00:00Z"
 _PLACEHOLDER = {"line_source": "ESTIMATED_AVG", "line_source_api": "ESTIMATED"}
@@ -51,14 +51,13 @@ def _context_made_at(night: CustomerNight) -> datetime:
 def phase_rows(night: CustomerNight, until: datetime) -> dict[str, list[Row]]:
     """The steps before and after the predictions, as far as they have come at `until`."""
     stored = {player.lookup: player.entry for run in night.runs for player in run.players if player.stored}
-    ended = [run.merged_at for run in night.runs[:1]]
     return phases.phase_rows(
         phases.PhaseNight(
             night.slate,
             night.context_slate.entries,
             _context_made_at(night),
             tuple(stored.values()),
-            ended[0] if ended else None,
+            night.runs[0].merged_at if night.runs else None,
             until,
         )
     )
