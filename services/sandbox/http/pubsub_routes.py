@@ -42,10 +42,10 @@ class _PubSubHandlers:
 
     async def list_topics(self, request: Request) -> Response:
         topics = [{"name": f"projects/{self.state.project}/topics/{name}"} for name in self.state.pubsub.topics]
-        return _page(request, topics, "topics")
+        return self._page(request, topics, "topics")
 
     async def list_subscriptions(self, request: Request) -> Response:
-        return _page(request, self.state.pubsub.subscriptions, "subscriptions")
+        return self._page(request, self.state.pubsub.subscriptions, "subscriptions")
 
     async def list_time_series(self, request: Request) -> Response:
         metric = _METRIC.search(request.query_params.get("filter", ""))
@@ -53,12 +53,13 @@ class _PubSubHandlers:
             field = "filter" if metric is None else "interval.end_time"
             return JSONResponse(error_body(400, f"Field {field} had an invalid value: a value is required."), 400)
         series = self.state.pubsub.time_series(self.state.project, metric[1], self.state.clock.now())
-        return _page(request, list(series), "timeSeries")
+        return self._page(request, list(series), "timeSeries")
 
-
-def _page(request: Request, items: list[dict[str, Any]], key: str) -> Response:
-    params = request.query_params
-    try:
-        return JSONResponse(page(items, key, params.get("pageSize", ""), params.get("pageToken", "")))
-    except RequestRefused as error:
-        return JSONResponse(error_body(error.status, error.message), error.status)
+    def _page(self, request: Request, items: list[dict[str, Any]], key: str) -> Response:
+        if request.path_params["project"] != self.state.project:
+            return JSONResponse(error_body(403, "User not authorized to perform this action."), 403)
+        params = request.query_params
+        try:
+            return JSONResponse(page(items, key, params.get("pageSize", ""), params.get("pageToken", "")))
+        except RequestRefused as error:
+            return JSONResponse(error_body(error.status, error.message), error.status)

@@ -9,7 +9,7 @@ import pytest
 from services.core.errors import AccessDenied, InvalidQuery
 from services.core.result import Health
 from services.gcp.rest_api import list_resources
-from services.plumbing.subscriptions import read_subscription_report
+from services.plumbing.subscriptions import OLDEST_UNACKED, read_subscription_report
 
 NAME = "prediction-request-prod"
 
@@ -56,3 +56,12 @@ def test_a_query_that_monitoring_refuses_is_an_error_of_ours(module_clients):
     project = module_clients.settings.project
     with pytest.raises(InvalidQuery, match="Field filter had an invalid value"):
         list(list_resources(module_clients, "Cloud Monitoring", "monitoring", f"v3/projects/{project}/timeSeries", "x"))
+
+
+@pytest.mark.parametrize(
+    ("api", "path"), [("pubsub", "v1/{}/topics"), ("pubsub", "v1/{}/subscriptions"), ("monitoring", "v3/{}/timeSeries")]
+)
+def test_another_project_is_refused(module_clients, api, path):
+    metric = {"filter": f'metric.type = "{OLDEST_UNACKED}"', "interval.endTime": "2025-12-30T06:45:00Z"}
+    with pytest.raises(AccessDenied):
+        list(list_resources(module_clients, api, api, path.format("projects/other-project"), "topics", metric))
