@@ -86,7 +86,14 @@ class ServiceReport:
 
 
 def read_service_report(clients: Clients) -> ServiceReport:
-    """Each declared service as Cloud Run has it now; raises OnCallError where the manifest cannot be read."""
+    """Each declared service as Cloud Run has it now; raises OnCallError where the manifest cannot be read.
+
+    Readers at the same time share the calls.
+    """
+    return clients.cache.shared("declared services", lambda: _read_report(clients))
+
+
+def _read_report(clients: Clients) -> ServiceReport:
     declared = read_declared_services(clients.settings)
     with concurrent_reads() as pool:
         found = list(pool.map(partial(_read_or_problem, clients), declared))

@@ -76,7 +76,14 @@ class SubscriptionReport:
 
 
 def read_subscription_report(clients: Clients) -> SubscriptionReport:
-    """The declared subscriptions as Pub/Sub has them now; raises OnCallError where manifest or Pub/Sub cannot be read."""
+    """The declared subscriptions as Pub/Sub has them now; raises OnCallError where manifest or Pub/Sub cannot be read.
+
+    Readers at the same time share the calls.
+    """
+    return clients.cache.shared("declared subscriptions", lambda: _read_report(clients))
+
+
+def _read_report(clients: Clients) -> SubscriptionReport:
     declared, now = read_declared_subscriptions(clients.settings), clients.now()
     if not declared:
         return SubscriptionReport((), (), (), DataSource(SOURCE, now))

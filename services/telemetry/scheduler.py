@@ -59,8 +59,13 @@ class Schedule:
 def read_schedule(clients: Clients) -> Schedule:
     """The jobs of the project's region; raises OnCallError when Cloud Scheduler does not answer.
 
-    An answer without `jobs` is a region without jobs: the JSON of a protobuf leaves an empty list out.
+    An answer without `jobs` is a region without jobs: the JSON of a protobuf leaves an empty list out. Readers at the same time, as
+    a page's panels and its checks, share one call.
     """
+    return clients.cache.shared("Cloud Scheduler, jobs.list", lambda: _list_jobs(clients))
+
+
+def _list_jobs(clients: Clients) -> Schedule:
     settings = clients.settings
     with translate_errors("Cloud Scheduler"):
         parent = f"projects/{settings.project}/locations/{settings.region}"

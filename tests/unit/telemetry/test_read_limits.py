@@ -10,6 +10,7 @@ import pytest
 from google.api_core.exceptions import ServiceUnavailable
 
 from services.core.settings import Settings
+from services.gcp.read_cache import ReadCache
 from services.scaling.capacity import get_service
 from services.scaling.deploys import read_deploy_history
 from services.telemetry.log_pages import read_entries
@@ -30,6 +31,7 @@ def call_deadlines(read: Any) -> list[tuple[float, float]]:
     api = SimpleNamespace(get_service=call, list_revisions=call, list_jobs=call)
     clients: Any = SimpleNamespace(
         settings=SETTINGS,
+        cache=ReadCache(),
         now=lambda: NOW,
         service_name=lambda name: name,
         run=api,
