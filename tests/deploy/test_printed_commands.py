@@ -33,6 +33,7 @@ from services.doctor import examination, permissions, plumbing_checks, required_
 from services.doctor.check_result import grant_command
 from services.doctor.required_tables import REQUIRED_TABLES, _check_partitioning, _check_table
 from services.gcp import query_catalog
+from services.gcp.read_cache import ReadCache
 from services.reports import handoff_note
 from services.scaling.annotations import CapacitySetting
 from services.scaling.plan import _commands
@@ -55,6 +56,7 @@ def printed_commands() -> Iterator[str]:
     paused = scheduler_v1.Job(name=f"jobs/{SCHEDULED_JOB}", state=scheduler_v1.Job.State.PAUSED)
     clients: Any = SimpleNamespace(
         settings=SETTINGS,
+        cache=ReadCache(),
         bigquery=SimpleNamespace(get_table=lambda *_, **__: EMPTY_TABLE),
         scheduler=SimpleNamespace(list_jobs=lambda **_: [paused]),
         now=lambda: datetime(2025, 12, 30, tzinfo=UTC),
