@@ -21,7 +21,7 @@ from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.observability.logging_ import configure_logging
 
 from services.core.clock import Clock
-from services.sandbox.bigquery import ambiguous_matches, dml_statistics, emulator_memory
+from services.sandbox.bigquery import ambiguous_matches, dml_statistics, emulator_memory, emulator_speed
 from services.sandbox.bigquery.emulator_access import InProcessTransport, close_to_strangers
 from services.sandbox.bigquery.packed_tables import PackedTables
 
@@ -70,6 +70,7 @@ class Emulator:
         install_spatial_extension()
         # Its modules log on import, so the level is set before that.
         configure_logging(level=LogLevel.ERROR, fmt=LogFormat.JSON)
+        emulator_speed.share_work()
         from bqemulator.server import EmulatorServer
 
         self._uploads = tempfile.TemporaryDirectory(prefix="sandbox-uploads-")
@@ -203,10 +204,9 @@ class Emulator:
 
         The emulator's own tabledata.list reads from the one connection in several threads, whose results can mix; this does not.
         """
-        from bqemulator.storage.arrow_bridge import arrow_table_to_bq_rows
 
         async def fetch() -> list[Any]:
-            return list(arrow_table_to_bq_rows(self._server._engine.fetch_arrow(sql)))
+            return emulator_speed.to_wire_rows(self._server._engine.fetch_arrow(sql))
 
         return await self.run(fetch())
 

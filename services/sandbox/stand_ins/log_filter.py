@@ -191,19 +191,22 @@ class _Parser:
 
     def _parse_value_list(self, path: FieldPath, op: str) -> Predicate:
         """`field:("a" OR "b")`, or with AND: the field is compared with every value."""
-        predicates, operators = [], set()
+        values, operators = [], set()
         while (token := self._next())[0] != "close":
             if token in (("word", "OR"), ("word", "AND")):
                 operators.add(token[1])
             elif token[0] in ("quoted", "word"):
-                predicates.append(_build_predicate(path, op, token[1]))
+                values.append(token[1])
             else:
                 raise FilterError(f"Unparseable filter: unexpected {token[1]!r}.")
         if len(operators) > 1:
             raise FilterError("Unparseable filter: AND and OR are mixed in one list of values.")
-        if operators == {"AND"}:
-            return lambda entry: all(predicate(entry) for predicate in predicates)
-        return lambda entry: any(predicate(entry) for predicate in predicates)
+        combine = all if operators == {"AND"} else any
+        if op == ":" and "*" not in values:  # the field's text is made once, whatever the number of values
+            needles = [value.lower() for value in values]
+            return lambda entry: combine(map(field_text(entry, path).lower().__contains__, needles))
+        predicates = [_build_predicate(path, op, value) for value in values]
+        return lambda entry: combine(predicate(entry) for predicate in predicates)
 
 
 def _build_predicate(path: FieldPath, op: str, value: str) -> Predicate:
