@@ -12,7 +12,7 @@ import argparse
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -20,6 +20,7 @@ from itertools import islice
 from google.api_core import exceptions as google
 from google.cloud import bigquery, run_v2
 
+from services.core.clock import to_rfc3339
 from services.core.errors import OnCallError
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
@@ -27,6 +28,8 @@ from services.gcp.query_catalog import quote_table_id
 from services.scaling.capacity import is_settled
 from services.scaling.service_update import wait_until_settled
 from services.scaling.traffic import read_traffic, short_name
+from services.telemetry.log_pages import read_entries
+from services.telemetry.scheduler import ATTEMPT_FINISHED
 
 LOG_TIMEOUT_S, STREAMING_TIMEOUT_S, POLL_INTERVAL_S = 300.0, 300.0, 2.0
 OTHER_DATE_ROWS = 20_000
@@ -277,6 +280,18 @@ def check_log_latency(target: Target) -> Observation:
     return Observation(False, f"not readable within {LOG_TIMEOUT_S:g} s")
 
 
+def check_scheduler_execution_log(target: Target) -> Observation:
+    """The end of a scheduled job's attempt is in the log with its status: "Run now" is proved by it."""
+    since = target.clients.now() - timedelta(days=7)
+    search = f'jsonPayload."@type"="{ATTEMPT_FINISHED}" AND timestamp>="{to_rfc3339(since)}"'
+    entries, _ = read_entries(target.clients, search, 1, "timestamp desc")
+    for entry in entries:
+        status = entry.payload.get("status") if isinstance(entry.payload, Mapping) else None
+        job, http_status = (entry.resource.labels or {}).get("job_id"), entry.request.get("status")
+        return Observation(bool(status and job), f"{job} ended with {status}, HTTP {http_status}")
+    return Observation(False, "no scheduled job has ended an attempt within 7 days")
+
+
 Check = Callable[[Target], Observation]
 CHECKS: tuple[Check, ...] = (
     check_job_id_uniqueness,
@@ -290,6 +305,7 @@ CHECKS: tuple[Check, ...] = (
     check_pinned_traffic,
     check_revision_by_acting_account,
     check_log_latency,
+    check_scheduler_execution_log,
 )
 
 

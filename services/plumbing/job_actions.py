@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
@@ -13,15 +14,16 @@ from services.actions.log_reader import ActionState
 from services.actions.plan import TITLE_SEPARATOR, Change, Guard, Params, Plan
 from services.core.clock import format_eastern
 from services.core.commands import gcloud_command
-from services.core.errors import InvalidInput, TableNotFound
+from services.core.errors import InvalidInput, OnCallError, TableNotFound
 from services.core.result import DataSource
 from services.core.sources import RUN, SCHEDULER
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
-from services.telemetry.scheduler import ScheduledJob, job_resource, read_job
+from services.telemetry.scheduler import AttemptEnd, ScheduledJob, job_resource, read_attempt_end, read_job
 
 CALL_TIMEOUT_S = 30.0
-ATTEMPT_TIMEOUT_S, POLL_INTERVAL_S = 30.0, 1.0  # how long a started attempt is waited for
+ATTEMPT_TIMEOUT_S, POLL_INTERVAL_S = 30.0, 1.0  # how long a started attempt and its end are waited for
+LOG_INTERVAL_S = 3.0  # each look is a read of the log's budget
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,500}")  # of Cloud Scheduler
 _ENABLED, _PAUSED = "ENABLED", "PAUSED"
 _ACCEPTED = "accepted at"
@@ -137,23 +139,34 @@ def _verify_state(wanted: str) -> Callable[[Clients, Plan, Details], Verificatio
 
 
 def _verify_run(clients: Clients, plan: Plan, details: Details) -> Verification:
-    """By the attempt that Cloud Scheduler records, not by the answer to the call."""
-    before = plan.preconditions["last attempt"]
+    """By the attempt that Cloud Scheduler records and the end that it logs, not by the answer to the call."""
     deadline = time.monotonic() + (ATTEMPT_TIMEOUT_S if _ACCEPTED in details else 0.0)
-    while True:
-        job = read_job(clients, plan.target)
-        if job.last_at is not None and job.last_at.isoformat() != before:
-            break
+    job, before = read_job(clients, plan.target), plan.preconditions["last attempt"]
+    while job.last_at is None or job.last_at.isoformat() == before:
         if time.monotonic() >= deadline:
             text = f"Cloud Scheduler has recorded no attempt of {plan.target} since."
             return Verification(ActionState.UNVERIFIED, text, _after(job))
         time.sleep(POLL_INTERVAL_S)
-    at = format_eastern(job.last_at)
-    if job.attempt_error:
-        return Verification(
-            ActionState.FAILED, f"{plan.target} was called at {at} and {job.attempt_error}.", _after(job)
-        )
-    return Verification(ActionState.DONE, f"{plan.target} was called at {at}; its target answered OK.", _after(job))
+        job = read_job(clients, plan.target)
+    called, after = f"{plan.target} was called at {format_eastern(job.last_at)}", _after(job)
+    try:
+        end = _wait_for_end(clients, plan.target, job.last_at, deadline)
+    except OnCallError as error:
+        text = f"{called}; what came of it is unknown: {error.message}"
+        return Verification(ActionState.UNVERIFIED, text, after)
+    if end is None:
+        return Verification(ActionState.UNVERIFIED, f"{called}; no end of that attempt is logged yet.", after)
+    after |= {"answer": end.status}
+    http_status = f" (HTTP {end.http_status})" if end.http_status else ""
+    if end.status != "OK":
+        return Verification(ActionState.FAILED, f"{called} and failed: {end.status}{http_status}.", after)
+    return Verification(ActionState.DONE, f"{called}; its target answered OK{http_status}.", after)
+
+
+def _wait_for_end(clients: Clients, name: str, since: datetime, deadline: float) -> AttemptEnd | None:
+    while (end := read_attempt_end(clients, name, since)) is None and time.monotonic() < deadline:
+        time.sleep(LOG_INTERVAL_S)
+    return end
 
 
 def _after(job: ScheduledJob) -> dict[str, Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from google.cloud import scheduler_v1
 
-from services.core.clock import format_eastern
+from services.core.clock import format_eastern, to_rfc3339
 from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.retry import read_options
+from services.telemetry.log_pages import read_entries
 
 OVERDUE_AFTER = timedelta(minutes=10)  # past a job's time without an attempt
+ATTEMPT_FINISHED = "type.googleapis.com/google.cloud.scheduler.logging.AttemptFinished"
+_MAX_ENDS = 10  # of one job since its call: more than one is a retry
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,15 @@ class ScheduledJob:
     def paused(self) -> bool:
         """Whether nothing starts it."""
         return self.state != "ENABLED"
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """What came of one attempt: `status` is OK or the name of a google.rpc.Code, `http_status` 0 where nothing answered."""
+
+    at: datetime
+    status: str
+    http_status: int
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,25 @@ def read_job(clients: Clients, name: str) -> ScheduledJob:
     with translate_errors("Cloud Scheduler"):
         options = read_options(clients.settings.query_timeout_s)
         return _to_scheduled_job(clients.scheduler.get_job(name=job_resource(clients, name), **options), clients.now())
+
+
+def read_attempt_end(clients: Clients, name: str, since: datetime) -> AttemptEnd | None:
+    """The end of a job's first attempt that ended since an instant, from its execution log; None without one. Raises OnCallError.
+
+    The job itself has the time at which its last attempt began, and the answer of the last one that ended: of the one before.
+    """
+    search = (
+        f'resource.type="cloud_scheduler_job" AND resource.labels.job_id="{name}"'
+        f' AND jsonPayload."@type"="{ATTEMPT_FINISHED}" AND timestamp>="{to_rfc3339(since)}"'
+    )
+    clients.cache.record_log_read()
+    with translate_errors("Cloud Logging"):
+        entries, _ = read_entries(clients, search, _MAX_ENDS)
+    for entry in entries:
+        if isinstance(entry.payload, Mapping):
+            status = str(entry.payload.get("status") or "OK")
+            return AttemptEnd(entry.timestamp, status, int(entry.request.get("status") or 0))
+    return None
 
 
 def job_resource(clients: Clients, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+from google.rpc import code_pb2
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -83,6 +85,7 @@ def december_scheduler_jobs() -> list[Job]:
 class _SchedulerHandlers:
     def __init__(self, state: SandboxState) -> None:
         self.state = state
+        self._attempts: set[asyncio.Task[None]] = set()  # a task that nothing refers to may be collected
 
     async def list_jobs(self, request: Request) -> Response:
         if (refusal := self._other_project(request)) is not None:
@@ -102,11 +105,38 @@ class _SchedulerHandlers:
         if job["state"] != "ENABLED":
             return _wrong_state("ENABLED")
         job["ran_at"] = to_rfc3339(self.state.clock.now())
-        code = await self._call_target(job)
+        attempt = asyncio.create_task(self._attempt(job))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        return self._answer(job, request)
+
+    async def _attempt(self, job: Job) -> None:
+        """One call of the target; until it has ended, the job has the answer of the attempt before."""
+        self._log(job, "AttemptStarted", "INFO")
+        code, http_status = await self._call_target(job)
         job.pop("status", None)
         if code:
             job["status"] = {"code": code}
-        return self._answer(job, request)
+        request = {"httpRequest": {"status": http_status}} if http_status else {}
+        self._log(job, "AttemptFinished", "ERROR" if code else "INFO", {"status": code_pb2.Code.Name(code)}, request)
+
+    def _log(self, job: Job, event: str, severity: str, fields: Job | None = None, entry: Job | None = None) -> None:
+        """An entry of the execution log: https://cloud.google.com/scheduler/docs/logging"""
+        project, name = self.state.project, job["name"]
+        service, path, _ = job.get("calls", ("", "", {}))
+        payload = {
+            "@type": f"type.googleapis.com/google.cloud.scheduler.logging.{event}",
+            "jobName": f"projects/{project}/locations/{REGION}/jobs/{name}",
+            "targetType": "HTTP",
+            "url": self._target(service, path),
+        }
+        labels = {"project_id": project, "location": REGION, "job_id": name}
+        defaults = {
+            "logName": f"projects/{project}/logs/cloudscheduler.googleapis.com%2Fexecutions",
+            "resource": {"type": "cloud_scheduler_job", "labels": labels},
+        }
+        written = {"severity": severity, "jsonPayload": payload | (fields or {}), **(entry or {})}
+        self.state.logs.add([written], defaults, self.state.logs.ingestion_delay_s)
 
     async def pause_job(self, request: Request) -> Response:
         return self._set_state(request, "ENABLED", "PAUSED")
@@ -165,19 +195,20 @@ class _SchedulerHandlers:
             return f"{self.state.cloud_run.base_url}/run/{service}/{path}"
         return f"https://{REGION}-{self.state.project}.cloudfunctions.net/{service}/{path}".rstrip("/")
 
-    async def _call_target(self, job: Job) -> int:
-        """The google.rpc code of one attempt. A target outside the sandbox is not called, and counts as answered."""
+    async def _call_target(self, job: Job) -> tuple[int, int]:
+        """The google.rpc code and the HTTP status of one attempt; a target outside the sandbox is not called, and counts as answered."""
         service, path, body = job.get("calls", ("", "", {}))
         backend = self.state.cloud_run.backends.get(service)
         if backend is None:
-            return _UNAVAILABLE if self.state.cloud_run.base_url in self._target(service, path) else 0
+            return (_UNAVAILABLE, 503) if self.state.cloud_run.base_url in self._target(service, path) else (0, 200)
         try:
             response = await self.state.instances_http.post(f"{backend}/{path}", json=body)
         except httpx.HTTPError:
-            return _UNAVAILABLE
+            return _UNAVAILABLE, 0
         if response.is_success:
-            return 0
-        return _CODE_BY_STATUS.get(response.status_code, _INTERNAL if response.is_server_error else _UNKNOWN)
+            return 0, response.status_code
+        unknown = _INTERNAL if response.is_server_error else _UNKNOWN
+        return _CODE_BY_STATUS.get(response.status_code, unknown), response.status_code
 
 
 def _wrong_state(needed: str) -> Response:

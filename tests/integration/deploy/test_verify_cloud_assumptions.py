@@ -7,9 +7,12 @@ import copy
 import pytest
 
 from deploy import verify_cloud_assumptions
+from services.core.settings import Settings
+from services.gcp.clients import connect
 from services.sandbox.common.fault_injection import Fault
 from services.sandbox.common.identities import account_address
 from services.sandbox.server import Sandbox
+from services.telemetry.scheduler import job_resource
 
 SERVICE = "prediction-on-call-worker"
 
@@ -56,6 +59,8 @@ def test_the_customers_service_is_never_touched(sandbox_with_own_service, capsys
 
 def test_every_assumption_holds_and_the_service_is_restored(sandbox_with_own_service, capsys):
     before = read_service_state(sandbox_with_own_service)
+    clients = connect(Settings.from_env())
+    clients.scheduler.run_job(name=job_resource(clients, "missing-prediction-check"), retry=None)
     code = verify_cloud_assumptions.main(["--service", SERVICE, "--do"])
     output = capsys.readouterr().out
     assert (code, output.count("as relied on")) == (0, len(verify_cloud_assumptions.CHECKS)), output
@@ -64,6 +69,7 @@ def test_every_assumption_holds_and_the_service_is_restored(sandbox_with_own_ser
     assert "no new revision" in output
     assert "settled: True; operations.get is allowed" in output
     assert "was made and prediction-worker-00011-zw5 serves" in output
+    assert "missing-prediction-check ended with OK, HTTP 200" in output
     assert read_service_state(sandbox_with_own_service) == before
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from google.api_core.exceptions import BadRequest, Forbidden, NotFound
 
@@ -12,6 +14,7 @@ from services.core.errors import InvalidInput
 from services.gcp.clients import connect
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.plumbing.scheduled_jobs import read_job_report
+from services.sandbox.common.fault_injection import Fault
 from services.telemetry.scheduler import job_resource, read_job
 from tests.support.actors import OPERATOR
 from tests.support.sandbox import settings_as
@@ -40,10 +43,11 @@ def test_a_paused_job_is_missing_from_the_schedule_until_it_is_resumed(module_cl
     assert read_job_report(module_clients).headline == "9 of 9 jobs as declared"
 
 
-def test_a_run_is_proved_by_the_attempt_that_is_recorded(module_clients, plan_and_execute):
+def test_a_run_is_proved_by_the_attempt_and_the_end_that_is_logged(module_clients, plan_and_execute):
     before = read_job(module_clients, CHECK).last_at
     done = plan_and_execute(RUN_JOB, job=CHECK)
     assert done.state is ActionState.DONE, done.message
+    assert done.message.endswith("its target answered OK (HTTP 200).")
     after = read_job(module_clients, CHECK).last_at
     assert before is not None
     assert after is not None
@@ -53,8 +57,32 @@ def test_a_run_is_proved_by_the_attempt_that_is_recorded(module_clients, plan_an
 def test_a_target_that_does_not_answer_is_a_failed_attempt(module_clients, plan_and_execute):
     failed = plan_and_execute(RUN_JOB, job=RUN)  # no coordinator runs beside this sandbox
     assert failed.state is ActionState.FAILED
-    assert "failed at its last attempt (code 14)" in failed.message
+    assert failed.message.endswith("and failed: UNAVAILABLE (HTTP 503).")
     assert read_job_report(module_clients).failing[0].problems == ("failed at its last attempt (code 14)",)
+
+
+def test_the_answer_to_the_attempt_before_proves_nothing(module_sandbox, module_clients, plan_and_execute, monkeypatch):
+    """While an attempt runs, the job has its start and the answer to the one before."""
+
+    async def never_answer(*_: object, **__: object) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(module_sandbox.state.instances_http, "post", never_answer)
+    monkeypatch.setitem(module_sandbox.state.cloud_run.backends, "prediction-coordinator", "http://127.0.0.1:9")
+    monkeypatch.setattr("services.plumbing.job_actions.ATTEMPT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("services.plumbing.job_actions.LOG_INTERVAL_S", 0.5)
+    running = plan_and_execute(RUN_JOB, job=RUN)
+    assert not read_job(module_clients, RUN).attempt_error
+    assert running.state is ActionState.UNVERIFIED
+    assert running.message.endswith("no end of that attempt is logged yet.")
+
+
+def test_an_unreadable_execution_log_leaves_a_run_unverified(module_sandbox, plan_and_execute):
+    module_sandbox.state.faults.set(Fault("logging", "status", status=403, method="list"))
+    unverified = plan_and_execute(RUN_JOB, job=CHECK)
+    module_sandbox.state.faults.clear()
+    assert unverified.state is ActionState.UNVERIFIED
+    assert "; what came of it is unknown: " in unverified.message
 
 
 def test_a_run_without_a_recorded_attempt_is_unverified(module_clients, plan_and_execute, monkeypatch):
