@@ -50,15 +50,18 @@ def _in_order(phases: NightPhases) -> list[Step]:
 
 
 def _teams_by_date(counts: Mapping[Step, Result[Counts] | None]) -> Mapping[date, frozenset[str]] | None:
-    """The teams of each date: those of the schedule, else those that odds or context name; None where nothing was read."""
-    readings = [(s, r.value) for s, r in counts.items() if s.parts and s.phase is Phase.BEFORE and r and r.value]
-    scheduled = next((c.by_date for s, c in readings if s.name == SCHEDULE and c.by_date), None)
-    if scheduled is not None:
-        return {day: count.parts for day, count in scheduled.items()}
-    teams: dict[date, frozenset[str]] = {}
-    for _, reading in readings:
-        for day, count in reading.by_date.items():
-            teams[day] = teams.get(day, frozenset()) | count.parts
+    """The teams of each date: those of the schedule, or those that odds and context name on a date that it lacks.
+
+    None where nothing was read.
+    """
+    readings = {
+        s.name: r.value.by_date for s, r in counts.items() if s.parts and s.phase is Phase.BEFORE and r and r.value
+    }
+    scheduled = readings.pop(SCHEDULE, {})
+    teams = {day: count.parts for day, count in scheduled.items()}
+    for by_date in readings.values():
+        for day in by_date.keys() - scheduled.keys():
+            teams[day] = teams.get(day, frozenset()) | by_date[day].parts
     return teams or None
 
 

@@ -142,7 +142,7 @@ def _list_facts(
         yield _since(judgement, alert, facts.now)
     else:
         yield _batch_fact(facts.newest_batch)
-    yield _owner(alert, alerts_read, facts.now)
+    yield _owner(alert, alerts_read, judgement.health, facts.now)
     yield _alert_fact(alert, alerts_read, facts.now)
     deadline = _deadline(facts, schedule)
     yield _deadline_fact(facts, deadline)
@@ -175,12 +175,13 @@ def _batch_fact(batch: Batch | None) -> Fact:
     return Fact("Batch", format_eastern(batch.started), took)
 
 
-def _owner(alert: Alert | None, alerts_read: bool, now: datetime) -> Fact:
-    if alert is None:
-        return Fact(
-            "Owner", "none needed" if alerts_read else "unknown", health=None if alerts_read else Health.UNKNOWN
-        )
-    if alert.state(now) is AlertState.OPEN:
+def _owner(alert: Alert | None, alerts_read: bool, health: Health, now: datetime) -> Fact:
+    """Who has acknowledged the alert; a night in trouble has no owner without one, too."""
+    if alert is None and not alerts_read:
+        return Fact("Owner", "unknown", health=Health.UNKNOWN)
+    if alert is None and health not in (Health.CRITICAL, Health.WARNING):
+        return Fact("Owner", "none needed")
+    if alert is None or alert.state(now) is AlertState.OPEN:
         return Fact("Owner", "No one", health=Health.WARNING)
     return Fact("Owner", alert.last_state_change.actor)
 

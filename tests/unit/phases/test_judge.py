@@ -127,6 +127,15 @@ def test_without_a_schedule_odds_and_context_say_which_teams_play():
     assert judge(phases).missing == ("MIA",)
 
 
+def test_a_schedule_that_lacks_a_date_is_late_where_odds_or_context_name_its_teams():
+    odds, without_miami = make_counts(make_count(30)), make_count(48, parts=TEAMS - {"MIA"})
+    phases = make_phases(schedule=make_counts(None), odds=odds, context=make_counts(without_miami))
+    report = judge(phases, "schedule")
+    assert (report.state, report.text) == (StepState.LATE, "nothing there")
+    assert judge(phases).missing == ("MIA",)
+    assert judge(make_phases(schedule=make_counts(None), odds=odds), "schedule").state is StepState.LATE
+
+
 def test_without_any_team_known_a_due_step_is_unknown():
     phases = make_phases(schedule=None, context=make_counts(None))
     assert judge(phases).state is StepState.UNKNOWN

@@ -84,6 +84,12 @@ def test_an_acknowledged_alert_has_an_owner():
     assert (values(incident)["Owner"], values(incident)["Alert"]) == ("nora", "writes-2025-12-29 acknowledged")
 
 
+def test_a_night_in_trouble_without_an_alert_has_no_owner():
+    owner = Fact("Owner", "No one", health=Health.WARNING)
+    assert owner in build(**SHORT).facts
+    assert Fact("Owner", "none needed") in build().facts
+
+
 def test_a_rerun_that_ends_after_the_deadline_will_not_make_it():
     slow = make_batches(make_batch(ended=STARTED + timedelta(hours=10)))
     (estimate,) = build(**SHORT, batches=slow).facts[-1:]

@@ -17,7 +17,7 @@ from services.sandbox.scenarios.slate import Slate
 
 SYSTEMS_ATTEMPTED = list(phases.SYSTEMS)
 ROWS_PER_PLAYER = 25
-MODEL_TRAINED_AT = "2025-11-21T08:00:00Z"
+MODEL_TRAINED_ON = "2025-11-21"
 _PLACEHOLDER = {"line_source": "ESTIMATED_AVG", "line_source_api": "ESTIMATED"}
 _CONTEXT_LEAD = timedelta(minutes=40)  # the context is made so long before the first run
 
@@ -64,10 +64,13 @@ def phase_rows(night: CustomerNight, until: datetime) -> dict[str, list[Row]]:
 
 
 def odds_rows(night: CustomerNight) -> Iterator[Row]:
-    """Since 28 December their odds carry the league's own game ids."""
+    """Since 28 December their odds carry the league's own game ids; those of games whose odds were lost are not there."""
+    lost = night.slate.plan.get("phases", {}).get("odds", {}).get("games", 0)
+    kept = {game.game_id for game in night.slate.games[: len(night.slate.games) - lost]}
     game_numbers = {game.game_id: f"00225{int(seeded_id(game.game_id)[:4], 16):05d}" for game in night.slate.games}
     for row in rows.odds_rows(night.slate):
-        yield {**row, "game_id": game_numbers[row["game_id"]]}
+        if row["game_id"] in kept:
+            yield {**row, "game_id": game_numbers[row["game_id"]]}
 
 
 def worker_run_rows(run: Run) -> Iterator[Row]:
@@ -139,8 +142,9 @@ def run_history_rows(run: Run) -> Iterator[Row]:
 def staged_rows(slate: Slate, run: Run, player: PlayerRun) -> list[Row]:
     """The rows that a worker wrote for one player: five systems × five requested lines."""
     revision, made_at = worker_revision(player.requested_at), player.write_started_at
-    share = slate.plan.get("phases", {}).get("predictions", {}).get("placeholders", 0.0)
-    has_placeholder = rows.stable_hash(f"placeholder {player.lookup}") < 1_000 * share
+    trouble = slate.plan.get("phases", {}).get("predictions", {})
+    has_placeholder = rows.stable_hash(f"placeholder {player.lookup}") < 1_000 * trouble.get("placeholders", 0.0)
+    always_over = rows.stable_hash(f"over {player.lookup}") < 1_000 * trouble.get("over", 0.0)
     made = []
     for i, row in enumerate(rows.prediction_rows(slate, player.entry, made_at)):
         line = player.entry.line if run.plan.get("one_line") else float(row["current_points_line"])
@@ -158,8 +162,9 @@ def staged_rows(slate: Slate, run: Run, player: PlayerRun) -> list[Row]:
                 "key_factors": {"pace": "fast"} if i % 5 == 0 else None,
                 "feature_importance": json.loads('{"variance": 2.1, "systems_used": 4}') if i >= 20 else None,
                 "processing_decision_reason": "processed_successfully",
-                "model_trained_at": MODEL_TRAINED_AT,
+                "model_trained_at": f"{trouble.get('trained', MODEL_TRAINED_ON)}T08:00:00Z",
                 **(_PLACEHOLDER if has_placeholder else {}),
+                **({"recommendation": "OVER"} if always_over else {}),
             }
         )
     return made
