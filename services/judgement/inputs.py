@@ -43,21 +43,18 @@ def judge_inputs(facts: NightFacts, settings: Settings) -> Statement:
         text = f"{pluralize(len(usual), 'earlier game date')} to compare with, {settings.inputs_min_nights} required"
         return not_recorded(Subject.INPUTS, text, _PAGE).based_on(facts.night, facts.usual)
     expected = round(median(day.eligible / day.games for day in usual) * len(games)) if usual else None
+    step = facts.failed_step(settings) if found else None
+    because = (f"predictions short because {step.problem}",) if step is not None else ()
     statement = Statement(
         Subject.INPUTS,
         worst(health for health, _ in found) if found else Health.OK,
-        "; ".join((*_because(facts, settings), *(text for _, text in found))) if found else _text(night, usual),
+        "; ".join((*because, *(text for _, text in found))) if found else _text(night, usual),
         _PAGE,
         len(night.eligible_players),
         expected,
+        since=step.since if step is not None else None,
     )
     return statement.based_on(facts.night, facts.usual)
-
-
-def _because(facts: NightFacts, settings: Settings) -> Iterator[str]:
-    """The step before the predictions that the inputs lack by, where one has failed."""
-    if (step := facts.failed_step(settings)) is not None:
-        yield f"predictions short because {step.problem}"
 
 
 def _nearest_nights(facts: NightFacts, games: int) -> list[NightCoverage]:

@@ -62,7 +62,8 @@ class Statement:
     def sentence(self) -> str:
         """The text with its cause and its beginning, and why it may not be so now."""
         text = f"{self.text}: {self.cause}" if self.cause else self.text
-        text += f", since {format_time(self.since)}" if self.since is not None else ""
+        if self.since is not None and f"since {format_eastern(self.since)}" not in text:
+            text += f", since {format_time(self.since)}"
         reasons = [problem.message for problem in self.problems if problem.message not in text]
         return f"{text}, but {reasons[0]}" if reasons else text
 

@@ -10,7 +10,7 @@ from services.judgement.players import judge_players
 from services.nights.game_inputs import GameInputs
 from tests.support.factories import NIGHT, make_night, make_player, make_write_error, player_without_rows
 from tests.support.night_facts import SETTINGS, make_facts
-from tests.support.phase_facts import DAY, TEAMS, make_count, make_counts, make_phases
+from tests.support.phase_facts import DAY, TEAMS, at, make_count, make_counts, make_phases
 
 FAILED = make_phases(context=make_counts(make_count(48, parts=TEAMS - {"LAL"})), features=make_counts(None))
 BECAUSE = "because context is missing for 1 team since 11:05 ET"
@@ -31,7 +31,9 @@ def test_players_that_were_not_generated_are_missing_because_of_the_step():
 def test_inputs_that_lack_a_team_are_short_because_of_the_step():
     games = (GameInputs(("BOS", "LAL"), (16, 0), 15), GameInputs(("MIA", "NYK"), (16, 16), 15))
     facts = make_facts(night=Result(make_night(make_player(), game_inputs=games)), phases=FAILED)
-    assert judge_inputs(facts, SETTINGS).text == f"predictions short {BECAUSE}; no context for 1 team: LAL"
+    statement = judge_inputs(facts, SETTINGS)
+    assert statement.text == f"predictions short {BECAUSE}; no context for 1 team: LAL"
+    assert (statement.since, statement.sentence.count("since")) == (at("11:05"), 1)
     assert "because" not in judge_inputs(replace(facts, phases=None), SETTINGS).text
 
 
