@@ -130,6 +130,11 @@ def test_more_groups_than_are_read_make_it_partial(clients, monkeypatch):
     assert "There are more than 1 groups" in found.problem.message
 
 
+@pytest.mark.parametrize("name", ["context", "odds", "predictions", "worker_runs"])
+def test_a_query_asks_for_one_group_more_than_is_shown(name):
+    assert query_catalog.load(f"explore.{name}").sql.rstrip().endswith(f"LIMIT {counts.MAX_GROUPS + 1}")
+
+
 def season(read_bytes: int, days: int = 119) -> Cost:
     look = make_look(PREDICTIONS, ("date",), NIGHT - timedelta(days=days - 1), NIGHT)
     return Cost(look, read_bytes, 1024 * MIB)
