@@ -154,7 +154,7 @@ def _injury_rows(night: PhaseNight) -> Iterator[Row]:
 def _feature_rows(night: PhaseNight) -> Iterator[Row]:
     made_at, trouble = to_rfc3339(night.done_at["features"]), night.plan.get("features", {})
     defaults, rng = trouble.get("defaults", 0.0), random.Random(f"features {night.slate.game_date}")
-    others = [entry for entry in night.in_context if entry not in night.slate.eligible]
+    others = [entry for entry in night.in_context if not entry.eligible]
     lost = {entry.player.lookup for entry in others[: trouble.get("lost", 0)]}
     for entry in night.in_context:
         if entry.player.lookup in lost:
