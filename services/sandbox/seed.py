@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 
@@ -20,3 +22,8 @@ class Seed:
     scheduler_jobs: Sequence[Mapping[str, Any]] = ()  # Cloud Scheduler's Job with `times` (ET); empty: December's
     table_resources: Sequence[Mapping[str, Any]] = ()  # bigquery#table for tables.insert; empty: December's tables
     location: str = "US"  # of every dataset
+
+    @cached_property
+    def table_lines(self) -> Mapping[str, bytes]:
+        """Each table's rows as newline-delimited JSON, which every sandbox of this process loads."""
+        return {name: "\n".join(map(json.dumps, rows)).encode() for name, rows in self.tables.items()}

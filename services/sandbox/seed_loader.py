@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from services.core.tables import PREDICTIONS_TABLE
 from services.sandbox.bigquery.ddl_schemas import declared_fields
 from services.sandbox.bigquery.emulator import Emulator
 from services.sandbox.bigquery.sql_inspection import inspect_sql
+from services.sandbox.bigquery.uploads import build_multipart
 from services.sandbox.seed import Seed
 
 DECEMBER_SCHEMA = Path(__file__).parent / "scenarios" / "schema"
@@ -44,7 +44,7 @@ def load_tables(emulator: Emulator, project: str, seed: Seed) -> None:
         if "._staging_" in name:
             _create_staging_table(base, project, name, schema)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda item: _load_table(emulator.url, project, *item), seed.tables.items()))
+        list(pool.map(lambda item: _load_table(emulator.url, project, *item), seed.table_lines.items()))
 
 
 def _create_staging_table(base: str, project: str, name: str, schema: Mapping[str, Any]) -> None:
@@ -58,7 +58,7 @@ def _create_staging_table(base: str, project: str, name: str, schema: Mapping[st
     )
 
 
-def _load_table(emulator_url: str, project: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _load_table(emulator_url: str, project: str, name: str, lines: bytes) -> None:
     dataset, table = name.split(".")
     job = {
         "configuration": {
@@ -69,15 +69,11 @@ def _load_table(emulator_url: str, project: str, name: str, rows: Sequence[Mappi
             }
         }
     }
-    media = "\n".join(json.dumps(row) for row in rows)
-    content = (
-        f"--part\r\nContent-Type: application/json\r\n\r\n{json.dumps(job)}\r\n"
-        f"--part\r\nContent-Type: application/octet-stream\r\n\r\n{media}\r\n--part--\r\n"
-    )
+    content, content_type = build_multipart(job, lines)
     response = requests.post(
         f"{emulator_url}/upload/bigquery/v2/projects/{project}/jobs?uploadType=multipart",
-        data=content.encode(),
-        headers={"Content-Type": "multipart/related; boundary=part"},
+        data=content,
+        headers={"Content-Type": content_type},
         timeout=120,
     )
     error = response.json().get("error") or response.json().get("status", {}).get("errorResult")

@@ -1,4 +1,4 @@
-"""What the emulator would do anew each time: parse a statement for each of its rewriters, translate it, format equal values."""
+"""What the emulator would do anew each time, or line by line: parse and translate a statement, format equal values, read an upload."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
+from services.sandbox.bigquery.uploads import parse_multipart
+
 MAX_TEXTS, MAX_TEXT_CHARACTERS = 1_000, 20_000  # a longer text carries rows, and comes once
 _PLAIN_TYPES = (
     *(pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean),
@@ -20,6 +22,7 @@ _parse = Dialect.parse
 
 def share_work() -> None:
     """Have this process parse a statement's text once, and translate it once for each state of the tables' schemas."""
+    from bqemulator.api.routes import upload
     from bqemulator.sql.translator import SQLTranslator
 
     translate = SQLTranslator.translate
@@ -34,6 +37,7 @@ def share_work() -> None:
         return translate_text(bq_sql, _Schema(repr(schema), schema), caller)
 
     if Dialect.parse is _parse:
+        upload._parse_multipart_related = parse_multipart  # type: ignore[assignment]
         Dialect.parse = _copy_parsed  # type: ignore[method-assign, assignment]
         SQLTranslator.translate = translate_once  # type: ignore[method-assign, assignment]
 
