@@ -15,7 +15,7 @@ from services.core.errors import SourceUnavailable
 from services.core.result import Health, Problem
 from services.core.settings import Settings
 from services.nights.night_writes import describe_queue
-from services.telemetry import dml_jobs
+from services.telemetry import dml_jobs, log_reader
 from services.telemetry.dml_jobs import build_report, first_burst, peak_outstanding, read_writes
 from services.telemetry.log_reader import LogLine
 from tests.support.factories import NIGHT, NOW, make_attempt, make_job_history, make_log_lines
@@ -155,7 +155,7 @@ def test_log_lines_of_the_window_that_reject_a_write_count_as_often_as_they_were
         make_line(message, end),
     )
     for name in ("read_night_log", "read_lines"):
-        monkeypatch.setattr(dml_jobs.log_reader, name, lambda *_, name=name, **__: lines if name == read else None)
+        monkeypatch.setattr(log_reader, name, lambda *_, name=name, **__: lines if name == read else None)
     found = dml_jobs._read_rejection_lines(Mock(), start, end, lambda at: at != start + other_run)
     assert [line.at for line in found.lines] == [start] * 3
 
