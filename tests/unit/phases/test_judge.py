@@ -10,7 +10,7 @@ import pytest
 from services.core.result import Health, Problem, Result
 from services.core.settings import Settings
 from services.phases.judge import first_trouble, judge_steps
-from services.phases.reader import Counts, NightPhases, StepCount
+from services.phases.reader import Counts, NightPhases, ProcessorRuns, StepCount
 from services.phases.report import StepReport, StepState
 from tests.support.phase_facts import DAY, SOURCE, STEPS, TEAMS, at, make_count, make_counts, make_phases, make_runs
 
@@ -308,3 +308,58 @@ def test_the_first_trouble_is_the_first_step_before_the_predictions():
     assert trouble.problem == "context is missing since 11:05 ET"
     after_only = make_phases(context=make_counts(make_count()), box_scores=late)
     assert first_trouble(after_only, SETTINGS, EVENING + timedelta(days=1)) is None
+
+
+def test_a_trouble_is_the_part_of_a_sentence_in_the_words_of_its_step():
+    late, short = make_counts(None), make_counts(make_count(50))
+    features = judge(make_phases(features=late), "features")
+    assert (features.health, features.problem) == (Health.CRITICAL, "features are missing since 11:30 ET")
+    assert features.error == ""
+    assert judge(make_phases(features=short), "features").problem == "features short: 50 players, usually 64"
+    lines = judge(make_phases(placeholder_lines=make_counts(make_count(21, 100))), "placeholder_lines")
+    assert lines.problem.startswith("placeholder lines failed: 21 of 100 rows")
+    none_found = replace(lines, text="0 rows, allowed 1–2", found=0)
+    assert none_found.problem == "placeholder lines failed: 0 rows, allowed 1–2"
+    assert replace(features, step=replace(features.step, title="NBA data"), since=None).problem == "NBA data is missing"
+    assert replace(features, judged=Health.OK).health is Health.OK
+
+
+def judge_runs(*runs: ProcessorRuns) -> StepReport:
+    return judge(make_phases(*runs), "stuck_runs")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unfinished": 1, "unfinished_since": EVENING - timedelta(hours=1)},
+        {"unfinished": 1, "unfinished_since": None},
+        {"unfinished": 0, "unfinished_since": EVENING - timedelta(days=1)},
+    ],
+)
+def test_a_run_that_has_ended_or_began_an_hour_ago_or_at_no_known_time_is_not_stuck(changes):
+    assert judge_runs(make_runs(CONTEXT, **changes)).state is StepState.OK
+
+
+def test_how_long_a_run_may_take_is_shown_by_the_runs_of_its_own_processor():
+    since = EVENING - timedelta(hours=2)
+    stuck = make_runs("Export", unfinished=1, unfinished_since=since, longest_s=None)
+    report = judge_runs(stuck, make_runs("Backfill", longest_s=20_000.0))
+    assert (report.state, report.text) == (StepState.FAILED, "1 run: Export of 29 Dec since 29 Dec 17:00 ET")
+    assert (report.step.owner, report.step.fix) == ("Prediction on-call", "")
+    report = judge_runs(stuck, make_runs("Export", longest_s=240.0))
+    assert report.text == "1 run: Export of 29 Dec since 29 Dec 17:00 ET, longest run 4 min"
+
+
+@pytest.mark.parametrize(("count", "more"), [(3, False), (4, True)])
+def test_of_many_stuck_runs_three_are_named(count, more):
+    since = EVENING - timedelta(hours=2)
+    report = judge_runs(*(make_runs(f"P{n}", unfinished=1, unfinished_since=since) for n in range(count)))
+    assert report.text.startswith(f"{count} runs: P0 of 29 Dec since")
+    assert report.text.endswith("; and 1 more") == more
+    assert "P2 of" in report.text
+
+
+def test_a_run_history_that_cannot_be_read_is_unknown():
+    unread = replace(make_phases(), runs=Result(None, Problem("The run history", EVENING, "BigQuery refused.")))
+    report = judge(unread, "stuck_runs")
+    assert (report.state, report.text) == (StepState.UNKNOWN, "BigQuery refused.")

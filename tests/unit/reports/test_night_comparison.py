@@ -153,6 +153,39 @@ def test_a_system_that_one_date_lacks_is_named():
     assert not ComparedFigure("Systems", "coverage", *systems).is_equal
 
 
+def figure(value: Value, other: Value) -> ComparedFigure:
+    return ComparedFigure("Rows", "coverage", value, other)
+
+
+def test_a_difference_is_of_two_amounts_and_a_text_has_none():
+    assert figure(Value("3", amount=3), Value("1", amount=1)).difference == "+2"
+    assert figure(Value("1.0%", amount=1, unit="pt"), Value("none")).difference == ""
+    assert figure(Value("none"), Value("1.0%", amount=1, unit="pt")).difference == ""
+    assert figure(Value("2, 1.01", amount=1.01, unit="pt"), Value("3, 1.02", amount=1.02, unit="pt")).difference == ""
+    for value, other in (
+        (Value("3", amount=3, unit="pt"), Value("1", amount=1)),
+        (Value("3", amount=3), Value("1", amount=1, unit="pt")),
+    ):
+        assert figure(value, other).difference == "+2.0 pt"
+
+
+def test_systems_that_only_one_date_has_are_named_and_unread_ones_are_not_compared():
+    both, one = Value("2", amount=2, names=frozenset({"v1", "v2"})), Value("1", amount=1, names=frozenset({"v1"}))
+    assert figure(both, one).difference == "also v2"
+    assert figure(one, both).difference == "without v2"
+    for value, other in ((both, replace(one, names=None)), (replace(both, names=None), one)):
+        assert figure(value, other).difference == "+1"
+    assert figure(both, both).difference == ""
+
+
+def test_the_weight_of_a_text_is_whole_and_of_two_zeros_none():
+    assert figure(Value("none"), Value("1", amount=1)).weight == 1.0
+    assert figure(Value("1", amount=1), Value("none")).weight == 1.0
+    assert figure(Value("none"), Value("none")).weight == 0.0
+    assert figure(Value("0", amount=0), Value("0", amount=0)).weight == 0.0
+    assert figure(Value("1", amount=1), Value("4", amount=4)).weight == 0.75
+
+
 def test_a_date_without_games_or_not_run_yet_has_no_share():
     free = make_facts(game_date=BEFORE, night=Result(make_night(games=0, was_run=False, game_date=BEFORE)))
     early = make_facts(
