@@ -252,6 +252,7 @@ def test_without_any_team_known_a_due_step_is_unknown():
     [
         (20, 100, StepState.OK, "20 of 100 rows (20.0%), allowed 0–20%"),
         (21, 100, StepState.FAILED, "21 of 100 rows (21.0%), allowed 0–20%"),
+        (60, 300, StepState.OK, "60 of 300 rows (20.0%), allowed 0–20%"),
         (0, 0, StepState.NONE_EXPECTED, "no rows to judge"),
     ],
 )
@@ -355,7 +356,7 @@ def test_of_many_stuck_runs_three_are_named(count, more):
     since = EVENING - timedelta(hours=2)
     report = judge_runs(*(make_runs(f"P{n}", unfinished=1, unfinished_since=since) for n in range(count)))
     assert report.text.startswith(f"{count} runs: P0 of 29 Dec since")
-    assert report.text.endswith("; and 1 more") == more
+    assert report.text.partition("; and ")[2] == ("1 more" if more else "")
     assert "P2 of" in report.text
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.panels import pipeline_steps
 from app.state import session
+from services.core.settings import Settings
 from services.phases.report import StepReport, StepState
 from tests.support.phase_facts import DAY, STEPS, at, make_runs
 
@@ -28,6 +31,8 @@ def test_a_group_without_a_step_has_no_heading_and_each_step_stands_in_its_own()
     assert html.count("<ol ") == 2
     before, _, quality = html.partition('aria-label="Quality"')
     assert "step=context" in before
+    assert "step=placeholder_lines" not in before
+    assert "step=context" not in quality
     assert "step=placeholder_lines" in quality
     assert "Predictions and after" not in html
 
@@ -110,3 +115,36 @@ def test_the_facts_of_a_step_are_those_that_are_known():
     assert not any(name in bare for name in ("Usual count", "Usual time", "Runs"))
     assert "<dd>0–20%</dd>" in pipeline_steps._facts_html(report("placeholder_lines", total=100))
     assert "<dd>0–60 days</dd>" in pipeline_steps._facts_html(report("model_age"))
+
+
+def show_detail(monkeypatch: pytest.MonkeyPatch, shown: StepReport) -> AppTest:
+    settings = Settings.from_env({})
+    monkeypatch.setattr(session, "cached_clients", lambda: SimpleNamespace(settings=settings))
+    monkeypatch.setattr(pipeline_steps, "_log_url", lambda *_: "https://console/logs")
+
+    def page(shown, day):
+        from app.panels import pipeline_steps
+
+        pipeline_steps.render_detail(shown, day)
+
+    app = AppTest.from_function(page, kwargs={"shown": shown, "day": DAY}, default_timeout=20).run()
+    assert not app.exception, app.exception
+    return app
+
+
+def test_the_detail_has_error_log_fix_dates_and_query_where_the_step_has_them(monkeypatch):
+    run = make_runs("P", failed=1, error="quota")
+    app = show_detail(monkeypatch, report(run=run, earlier=((DAY - timedelta(days=1), StepState.LATE, None),)))
+    assert [caption.value for caption in app.caption] == ["Last error", "Fix command"]
+    error, fix, query = (code.value for code in app.code)
+    assert (error, fix.startswith("gcloud scheduler jobs run same-day-phase3")) == ("quota", True)
+    assert "SELECT" in query.upper()
+    assert len(app.get("link_button")) == 1
+    assert any("The dates before" in html.proto.body for html in app.get("html"))
+
+
+def test_the_detail_of_a_step_without_them_has_none_of_them(monkeypatch):
+    undeclared = replace(report(), step=replace(STEPS["context"], name="stuck_runs", service="", fix=""))
+    app = show_detail(monkeypatch, undeclared)
+    assert not [*app.caption, *app.code, *app.get("link_button"), *app.get("expander")]
+    assert not any("The dates before" in html.proto.body for html in app.get("html"))
