@@ -105,7 +105,7 @@ def test_a_change_of_capacity_that_failed_or_came_before_takes_no_undo_away():
 
 def test_an_action_of_another_kind_neither_undoes_nor_replaces():
     change, edit = make_action(SCALE_DOWN.name, "a1", 2 * HOUR), make_action(EDIT_ALIASES.name, "a1")
-    assert find_undo(change, [edit, change], NOW) is not None
+    assert find_undo(change, [replace(edit, action_id="a3"), change], NOW) is not None
     assert find_undone_by(edit, [make_action(START_RUN.name, "a2", target="a1"), edit]) is None
 
 
