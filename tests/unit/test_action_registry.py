@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.action_registry import ACTION_TYPES, find_undo, find_undone_by
+from services.action_registry import ACTION_TYPES, changed_sources, find_undo, find_undone_by, get_action_type
 from services.actions.log_reader import Action, ActionState
 from services.actions.plan import Plan, plan_to_json
 from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
 from services.auth.roles import Role
+from services.core.errors import InvalidInput
+from services.core.sources import ALL
+from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB
 from services.runs.actions import START_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.scaling.move_traffic import MOVE_TRAFFIC, UNDO_MOVE_TRAFFIC
@@ -90,3 +93,40 @@ def test_a_run_has_no_undo():
     run = make_action(START_RUN.name)
     assert find_undo(run, [run], NOW) is None
     assert find_undone_by(run, [run]) is None
+
+
+def test_a_change_of_capacity_that_failed_or_came_before_takes_no_undo_away():
+    change = make_action(SCALE_DOWN.name, "a1", 2 * HOUR)
+    failed = make_action(SET_CAPACITY.name, "a2", state=ActionState.FAILED)
+    earlier = make_action(RESTORE_CAPACITY.name, "a0", 3 * HOUR)
+    assert find_undo(change, [failed, change, earlier], NOW) is not None
+    assert find_undone_by(change, [failed, change, earlier]) is None
+
+
+def test_an_action_of_another_kind_neither_undoes_nor_replaces():
+    change, edit = make_action(SCALE_DOWN.name, "a1", 2 * HOUR), make_action(EDIT_ALIASES.name, "a1")
+    assert find_undo(change, [replace(edit, action_id="a3"), change], NOW) is not None
+    assert find_undone_by(edit, [make_action(START_RUN.name, "a2", target="a1"), edit]) is None
+
+
+def test_a_paused_job_can_be_resumed_until_a_later_action_on_the_same_job_has_done_so():
+    paused = make_action(PAUSE_JOB.name, target="nightly")
+    undo = find_undo(paused, [paused], NOW)
+    assert undo is not None
+    assert (undo.action_type, undo.args) == (RESUME_JOB, {"job": "nightly"})
+    resumed = make_action(RESUME_JOB.name, "a2", HOUR / 2, target="nightly")
+    assert find_undo(paused, [resumed, paused], NOW) is None
+    assert find_undone_by(paused, [resumed, paused]) == resumed
+    of_another_job = replace(resumed, target="other")
+    earlier = replace(resumed, started_at=NOW - 2 * HOUR)
+    failed = replace(resumed, state=ActionState.FAILED)
+    for other in (of_another_job, earlier, failed):
+        assert find_undo(paused, [other, paused], NOW) is not None
+
+
+def test_an_action_that_is_not_known_here_may_have_changed_anything_and_cannot_be_finished():
+    assert changed_sources("teams.rename") == ALL
+    with pytest.raises(InvalidInput, match=r"Unknown action 'teams\.rename'"):
+        get_action_type("teams.rename")
+    assert changed_sources(EDIT_ALIASES.name) == EDIT_ALIASES.changes != ALL
+    assert get_action_type(EDIT_ALIASES.name) is EDIT_ALIASES

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.actions.log_reader import Action, ActionLog, ActionState
 from services.actions.plan import plan_to_json
 from services.alerts.alert_log import Alert, Alerts
-from services.core.result import Health, Problem, Result
+from services.batches.reader import Batches
+from services.core.result import DataSource, Health, Problem, Result
 from services.judgement.judge import judge_night
+from services.nights.coverage import CoverageHistory
 from services.notes.add import plan_note
 from services.reports.handoff_note import HandoffInputs, render_markdown
 from services.scaling.annotations import CapacitySetting
@@ -20,7 +22,7 @@ from services.scaling.deploys import Deploy, DeployHistory
 from services.telemetry.scheduler import Schedule, ScheduledJob
 from tests.support.alert_factories import make_players, make_rejected_players, ok_result
 from tests.support.factories import NIGHT as NIGHT
-from tests.support.factories import NOW, make_night
+from tests.support.factories import NOW, make_history, make_night, player_without_rows
 from tests.support.night_facts import OUTDATED, SETTINGS, UNREAD, make_facts
 from tests.unit.alerts.test_notification import make_alert
 from tests.unit.reports.test_events import SOURCE, make_action
@@ -168,3 +170,112 @@ def test_of_many_actions_the_newest_are_in_the_note_and_the_rest_are_counted():
     assert "- 5 earlier actions · [Action log](" in note
     assert "action=act14)" in note
     assert "action=act15)" not in note
+
+
+def section_of(inputs: HandoffInputs, heading: str) -> str:
+    """A section of the note by the beginning of its heading."""
+    note = render_markdown(inputs, SETTINGS)
+    return re.split(r"\n## |\n<details>", note.partition(heading)[2])[0]
+
+
+def test_a_night_that_could_not_be_read_is_unknown_in_numbers_and_names_no_games():
+    section = section_of(make_inputs(night=UNREAD), "## Cause and loss")
+    assert "- **Unknown:** x did not answer." in section
+    assert "eligible players are active" not in section
+    assert "No games" not in section
+
+
+def test_a_night_in_order_has_its_share_and_neither_a_cause_nor_a_loss():
+    section = section_of(make_inputs(), "## Cause and loss")
+    assert "- **158 of 158** eligible players are active (100.0%); 158 are in context" in section
+    assert "**Cause**" not in section
+    assert "missing**" not in section
+
+
+def test_players_that_no_record_explains_are_their_own_loss():
+    night = make_night(*make_players(2), player_without_rows(player_lookup="lost"))
+    assert "- **1 player missing**: unexplained · " in section_of(make_inputs(night=ok_result(night)), "## Cause")
+
+
+def test_a_date_without_games_says_so_and_one_without_eligible_players_has_no_share():
+    free = make_inputs(night=ok_result(make_night(games=0, was_run=False)))
+    assert section_of(free, "## Cause and loss").strip() == "- No games on this date."
+    nobody = make_inputs(night=ok_result(make_night()))
+    assert "- **0 of 0** eligible players are active; 0 are in context" in section_of(nobody, "## Cause and loss")
+
+
+def test_only_the_actions_of_the_shift_are_counted_and_unread_ones_are_unknown():
+    begun = NOW - timedelta(hours=1)
+    times = (begun - timedelta(seconds=1), begun, NOW)
+    log = ok_result(ActionLog(tuple(replace(make_action(), started_at=at) for at in times), SOURCE))
+    note = render_markdown(replace(make_inputs(), start=begun, action_log=log), SETTINGS)
+    assert "Actions taken: 1<" in note
+    assert "- No actions taken." not in note
+    assert "Actions taken: unknown<" in render_markdown(make_inputs(), SETTINGS)
+    assert "- No actions taken." not in render_markdown(make_inputs(), SETTINGS)
+    none = replace(make_inputs(), action_log=ok_result(ActionLog((), SOURCE)))
+    assert "- No actions taken." in render_markdown(none, SETTINGS)
+
+
+def on_alert(text: str, at: datetime) -> Action:
+    """A note about an alert of no single night."""
+    plan = plan_note(at, {"text": text, "alert_id": "cause1-x"})
+    return replace(make_note(text, started_at=at), plan_json=plan_to_json(plan))
+
+
+def test_a_note_on_another_night_or_of_another_shift_is_not_in_this_one():
+    begun = NOW - timedelta(hours=8)
+    notes = (
+        make_note("of another night", game_date="2025-12-27"),
+        on_alert("of no night, in the shift", NOW - timedelta(hours=1)),
+        on_alert("of no night, before it", begun - timedelta(minutes=1)),
+    )
+    section = section_of(replace(make_inputs(), start=begun, notes=ok_result(ActionLog(notes, SOURCE))), "## Notes")
+    assert "of no night, in the shift" in section
+    assert section.count("\n- ") == 1
+
+
+def test_without_an_event_the_timeline_says_so():
+    calm = replace(make_inputs(batches=ok_result(Batches((), ()))), alerts=ok_result(Alerts((), SOURCE)))
+    assert "- No events." in render_markdown(calm, SETTINGS)
+    busy = replace(
+        calm,
+        alerts=ok_result(Alerts((make_alert(1, NOW - timedelta(minutes=9)),), SOURCE)),
+        start=NOW - timedelta(hours=1),
+    )
+    assert "- No events." not in render_markdown(busy, SETTINGS)
+
+
+def test_the_next_steps_are_the_runs_that_are_expected_and_what_is_missing_of_them():
+    job = ScheduledJob("same-day-predictions", "", "30 11 * * *", "ET", NOW, NOW, "")
+    other = replace(job, name="stall-check")
+    source = DataSource("Cloud Scheduler", NOW)
+    schedule = Schedule((job, other), ("overnight-predictions",), (job.name, "overnight-predictions"), source)
+    steps = section_of(replace(make_inputs(), schedule=ok_result(schedule)), "## Next steps")
+    assert "- Next run of same-day-predictions: 30 Dec 01:45 ET · " in steps
+    assert "stall-check" not in steps
+    assert "- overnight-predictions is missing from Cloud Scheduler" in steps
+    paused = replace(schedule, jobs=(replace(job, problem="is paused"),))
+    assert "ET; it is paused · " in section_of(replace(make_inputs(), schedule=ok_result(paused)), "## Next steps")
+    assert "**Unknown:**" in section_of(make_inputs(), "## Next steps")
+
+
+def test_only_an_abandoned_action_is_to_be_verified():
+    running = replace(make_action(ended=None), last_event_at=NOW)
+    for action, is_listed in ((running, False), (replace(running, last_event_at=NOW - timedelta(days=1)), True)):
+        inputs = replace(make_inputs(), action_log=ok_result(ActionLog((action,), SOURCE)))
+        assert ("- Verify the result of " in section_of(inputs, "## Next steps")) == is_listed
+
+
+def test_the_dates_up_to_the_night_have_their_coverage_or_why_there_is_none():
+    [day, *_] = make_history({"v1": (9, 9)}).days
+    days = (
+        replace(day, game_date=NIGHT - timedelta(days=2), games=0, health=Health.NONE_EXPECTED),
+        replace(day, game_date=NIGHT - timedelta(days=1), eligible=0, active=0, health=Health.UNKNOWN),
+        replace(day, game_date=NIGHT, eligible=158, active=79, health=Health.CRITICAL),
+        replace(day, game_date=NIGHT + timedelta(days=1)),
+    )
+    history = ok_result(CoverageHistory(days, ()))
+    table = section_of(replace(make_inputs(), history=history), "## Coverage by date").splitlines()
+    rows = [line for line in table if line.startswith("| 2025")]
+    assert [row.split(" | ")[-1] for row in rows] == ["no games |", f"{days[1].state} |", "50.0% (critical) |"]

@@ -10,11 +10,12 @@ import pytest
 
 from services.actions.log_reader import ActionLog, ActionState
 from services.actions.plan import CoverageCount
-from services.alerts.alert_log import Alert, Alerts
+from services.alerts.alert_log import TEST_MESSAGE, Alert, Alerts
+from services.batches.reader import Batches
 from services.nights.rows import TIME_OF_ROW
 from services.reports.handoff_note import HandoffInputs
 from services.reports.incident_file import render_incident
-from services.reports.incident_times import find_times
+from services.reports.incident_times import Moment, find_times
 from tests.support.alert_factories import (
     failed_result,
     make_players,
@@ -98,7 +99,7 @@ def test_minutes_that_cannot_be_known_are_unknown_with_the_reason_and_never_0(ch
 
 def test_alerts_that_are_unread_or_no_longer_read_are_not_called_absent():
     unread = find_times(make_inputs(alerts=failed_result("The alert log")))
-    assert unread.detected.source.startswith("unknown: the alert log could not be read")
+    assert unread.detected.source == "unknown: the alert log could not be read: The alert log did not answer."
     inputs = make_inputs(alerts=ok_result(Alerts((), SOURCE)))
     assert find_times(inputs).detected.source == "no alert of the night is recorded"
     later = replace(inputs, facts=replace(inputs.facts, now=NOW + timedelta(days=40)))
@@ -140,3 +141,93 @@ def test_the_file_has_each_part_with_its_figures_and_sources():
     assert "| Repaired | — | — | not repaired: 2 of 7 players missing |" in text
     assert ": done, 5 → 7 of 7 active, by nora" in text
     assert "Vendor was late." in text.partition("## Notes")[2]
+
+
+def render(**changes: Any) -> str:
+    return render_incident(make_inputs(**changes), SETTINGS)
+
+
+def test_a_night_in_order_says_that_nothing_is_wrong_and_one_that_is_not_names_its_cause():
+    nothing_wrong = "- Nothing is wrong now; the timeline has what was."
+    in_order = replace(make_inputs(), facts=make_facts(night=ok_result(make_night(*make_players(114)))))
+    assert nothing_wrong in render_incident(in_order, SETTINGS)
+    assert nothing_wrong not in render()
+    assert "- **Cause**: " in render()
+
+
+def test_rows_and_writes_that_are_not_known_are_unknown_and_not_0():
+    partly = replace(make_write_report(), attempted=None, rejected=None)
+    text = render(writes=ok_result(partly), night=ok_result(replace(NIGHT, generated_rows=None)))
+    assert "rows active of an unknown number generated" in text
+    assert "- Writes rejected: unknown of unknown (job history)" in text
+    assert f"rows active of {75} generated" in render(night=ok_result(replace(NIGHT, generated_rows=75)))
+
+
+def test_the_repair_has_the_actions_about_the_coverage_and_says_when_there_is_none():
+    none = "- No action of the shift was about the coverage."
+    about_nothing = replace(make_action(), started_at=NOW - timedelta(minutes=5), title="Silence an alert")
+    unverified = replace(about_nothing, title="Re-run 2 players", coverage_before=CoverageCount(5, 7))
+    repair = render(action_log=ok_result(ActionLog((about_nothing,), SOURCE))).partition("## Repair")[2]
+    assert none in repair
+    assert "Silence an alert" not in repair.partition("## Timeline")[0]
+    repair = render(action_log=ok_result(ActionLog((unverified,), SOURCE))).partition("## Repair")[2]
+    assert none not in repair
+    assert "Re-run 2 players" in repair
+    assert ": done, by nora" in repair
+    assert none not in render(action_log=UNREAD)
+
+
+def test_the_timeline_names_who_did_what_and_says_when_nothing_was_done():
+    action = replace(make_action(), started_at=NOW - timedelta(minutes=5))
+    timeline = render(action_log=ok_result(ActionLog((action,), SOURCE))).partition("## Timeline")[2]
+    assert "(nora)" in timeline
+    assert "()" not in timeline
+    assert "- No events." not in timeline
+    calm = make_inputs(alerts=ok_result(Alerts((), SOURCE)))
+    calm = replace(calm, facts=replace(calm.facts, batches=ok_result(Batches((), ()))))
+    assert "- No events." in render_incident(calm, SETTINGS).partition("## Timeline")[2]
+
+
+def with_alerts(*alerts: Alert) -> Any:
+    return find_times(make_inputs(writes=UNREAD, alerts=ok_result(Alerts(alerts, SOURCE))))
+
+
+def test_an_alert_of_another_night_and_a_test_of_the_channel_are_no_part_of_the_incident():
+    earlier = replace(_OPENED, alert_id="earlier", recorded_at=BEGAN - timedelta(days=1))
+    other = Alert("earlier", (replace(earlier, game_date=GAME_DATE - timedelta(days=1)),))
+    of_no_night = Alert("earlier", (replace(earlier, game_date=None),))
+    test = Alert("earlier", (replace(earlier, cause=TEST_MESSAGE),))
+    for alert in (other, of_no_night, test):
+        assert with_alerts(alert, ALERT).detected.source == f"alert {ALERT.alert_id} opened"
+        assert with_alerts(alert).detected.source == "no alert of the night is recorded"
+
+
+def test_only_an_answer_of_a_person_acknowledges():
+    resolved = replace(_OPENED, sequence=2, event="resolved", recorded_at=BEGAN + timedelta(minutes=9))
+    updated = replace(resolved, event="updated", actor="nora")
+    for event in (resolved, updated):
+        unanswered = with_alerts(Alert(_OPENED.alert_id, (_OPENED, event))).acknowledged
+        assert (unanswered.at, unanswered.source) == (None, "no alert of the night was acknowledged")
+    assert with_alerts().acknowledged.source == "no alert of the night is recorded"
+
+
+def test_without_a_beginning_nothing_is_so_long_after_it():
+    times = with_alerts()
+    assert times.began.at is None
+    assert times.after_beginning(Moment(NOW, "an action")) is None
+
+
+def test_only_a_verified_end_of_an_action_on_the_night_repaired_it():
+    whole = replace(make_action(), coverage_before=CoverageCount(3, 7), coverage_after=CoverageCount(7, 7))
+    of_another_night = replace(whole, target="2025-12-28", title="Re-run 2025-12-28")
+    no_repair = (
+        of_another_night,
+        replace(whole, ended_at=None),
+        replace(whole, coverage_after=None),
+        replace(whole, coverage_after=CoverageCount(6, 7)),
+    )
+    log = ok_result(ActionLog(no_repair, SOURCE))
+    assert find_times(make_inputs(night=REPAIRED, notes=log)).repaired.at is None
+    by_title = replace(whole, target="prediction-worker", title="Re-run 2025-12-29")
+    log = ok_result(ActionLog((by_title,), SOURCE))
+    assert find_times(make_inputs(night=REPAIRED, notes=log)).repaired.at == NOW

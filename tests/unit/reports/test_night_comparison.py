@@ -7,9 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services.batches.state import BatchState
-from services.core.result import DataSource, Health, Result
+from services.core.result import DataSource, Health, Problem, Result
 from services.judgement.facts import NightFacts
 from services.judgement.judge import judge_night
+from services.judgement.statement import Subject
+from services.nights.rows import LINE_OF_ROW
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.reports.night_comparison import (
     ComparedFigure,
     NightComparison,
@@ -153,6 +156,39 @@ def test_a_system_that_one_date_lacks_is_named():
     assert not ComparedFigure("Systems", "coverage", *systems).is_equal
 
 
+def figure(value: Value, other: Value) -> ComparedFigure:
+    return ComparedFigure("Rows", "coverage", value, other)
+
+
+def test_a_difference_is_of_two_amounts_and_a_text_has_none():
+    assert figure(Value("3", amount=3), Value("1", amount=1)).difference == "+2"
+    assert figure(Value("1.0%", amount=1, unit="pt"), Value("none")).difference == ""
+    assert figure(Value("none"), Value("1.0%", amount=1, unit="pt")).difference == ""
+    assert figure(Value("2, 1.01", amount=1.01, unit="pt"), Value("3, 1.02", amount=1.02, unit="pt")).difference == ""
+    for value, other in (
+        (Value("3", amount=3, unit="pt"), Value("1", amount=1)),
+        (Value("3", amount=3), Value("1", amount=1, unit="pt")),
+    ):
+        assert figure(value, other).difference == "+2.0 pt"
+
+
+def test_systems_that_only_one_date_has_are_named_and_unread_ones_are_not_compared():
+    both, one = Value("2", amount=2, names=frozenset({"v1", "v2"})), Value("1", amount=1, names=frozenset({"v1"}))
+    assert figure(both, one).difference == "also v2"
+    assert figure(one, both).difference == "without v2"
+    for value, other in ((both, replace(one, names=None)), (replace(both, names=None), one)):
+        assert figure(value, other).difference == "+1"
+    assert figure(both, both).difference == ""
+
+
+def test_the_weight_of_a_text_is_whole_and_of_two_zeros_none():
+    assert figure(Value("none"), Value("1", amount=1)).weight == 1.0
+    assert figure(Value("1", amount=1), Value("none")).weight == 1.0
+    assert figure(Value("none"), Value("none")).weight == 0.0
+    assert figure(Value("0", amount=0), Value("0", amount=0)).weight == 0.0
+    assert figure(Value("1", amount=1), Value("4", amount=4)).weight == 0.75
+
+
 def test_a_date_without_games_or_not_run_yet_has_no_share():
     free = make_facts(game_date=BEFORE, night=Result(make_night(games=0, was_run=False, game_date=BEFORE)))
     early = make_facts(
@@ -168,3 +204,92 @@ def test_the_date_to_compare_with_is_the_last_that_had_games():
     before, free = make_history({"v1": (9, 9)}, {}).days
     assert find_night_before((before, replace(free, games=0)), NIGHT) == date(2025, 12, 27)
     assert find_night_before((), NIGHT) is None
+    later = replace(before, game_date=NIGHT + timedelta(days=1))
+    assert find_night_before((before, replace(before, game_date=NIGHT), later), NIGHT) == date(2025, 12, 27)
+
+
+def values_of(facts: NightFacts, deploys: DeployHistory | None = DEPLOYS) -> dict[str, Value]:
+    """The value of each figure of a night."""
+    comparison = compare(facts, bad_night(), deploys)
+    return {figure.label: figure.value for figure in (*comparison.differing, *comparison.equal)}
+
+
+def test_only_the_reasons_that_one_of_the_dates_has_are_figures_and_nobody_lost_is_ok():
+    values = values_of(night_before())
+    assert {label for label in values if label.startswith("Missing")} == {
+        "Missing: write rejected",
+        "Missing: not generated",
+    }
+    assert (values["Missing: write rejected"].text, values["Missing: write rejected"].health) == ("0", Health.OK)
+    assert values["Missing: not generated"].health not in (Health.OK, Health.NONE_EXPECTED)
+    unexplained = make_facts(night=Result(make_night(*make_players(3), player_without_rows(player_lookup="lost"))))
+    assert values_of(unexplained)["Missing: unexplained"].text == "1"
+
+
+def test_without_an_unknown_figure_the_headline_counts_none():
+    assert compare(bad_night(), night_before()).headline.endswith(" figures differ")
+
+
+def test_coverage_of_nobody_eligible_and_of_rows_before_the_run_is_what_it_is():
+    ineligible = make_night(*make_players(3, eligible=False, active_rows=0, written_rows=0))
+    assert values_of(make_facts(night=Result(ineligible)))["Coverage"].text == "none eligible"
+    early = make_facts(night=Result(make_night(*make_players(3), was_run=False)))
+    assert values_of(early)["Coverage"].text == "100.0%, 3 of 3"
+    none_active = make_facts(night=Result(make_night(*make_rejected_players(3))))
+    assert values_of(none_active)["Coverage"].text == "0.0%, 0 of 3"
+
+
+def test_numbers_of_a_date_without_games_or_rows_divide_by_nothing():
+    values = values_of(make_facts(night=Result(make_night(games=0, was_run=False))))
+    assert [values[label].text for label in ("Eligible", "Generated", "Active rows", "Systems")] == ["0", "0", "0", "0"]
+
+
+def test_duplicate_keys_are_counted_critical_or_not_recorded():
+    night = make_night(*make_players(3))
+    doubled = replace(night, systems=(replace(night.systems[0], doubled=4), *night.systems[1:]))
+    value = values_of(make_facts(night=Result(doubled)))["Duplicate keys"]
+    assert (value.text, value.health) == ("4", Health.CRITICAL)
+    calm = values_of(make_facts(night=Result(night)))["Duplicate keys"]
+    assert (calm.text, calm.health) == ("0", Health.OK)
+    unrecorded = make_night(*make_players(3), absent_columns=frozenset((LINE_OF_ROW,)))
+    assert values_of(make_facts(night=Result(unrecorded)))["Duplicate keys"].text == "not recorded"
+
+
+def test_a_system_without_a_row_is_not_counted():
+    night = make_night(*make_players(3))
+    absent = replace(night.systems[0], system_id="absent", keys=0)
+    values = values_of(make_facts(night=Result(replace(night, systems=(*night.systems, absent)))))
+    assert values["Systems"].names == frozenset(system.system_id for system in night.systems)
+
+
+def test_a_full_queue_and_a_capacity_above_it_are_marked_and_what_is_within_is_ok():
+    values = values_of(bad_night())
+    assert (values["Worker capacity"].health, values["Peak concurrent DML"].health) == (Health.WARNING, Health.OK)
+    small = replace(DEPLOYS, deploys=(replace(DEPLOYS.deploys[-1], max_instances=4, concurrency=5),))
+    assert values_of(bad_night(), small)["Worker capacity"].health is Health.OK
+    report = replace(make_write_report(), peak_outstanding=MAX_OUTSTANDING_DML, rejected=1, attempted=2)
+    full = values_of(bad_night(writes=Result(report)))
+    assert (
+        full["Peak concurrent DML"].health
+        is judge_night(bad_night(writes=Result(report)), SETTINGS).get(Subject.WRITES).health
+    )
+
+
+def test_writes_that_were_read_in_part_and_batches_with_a_problem_are_unknown():
+    partly = replace(make_write_report(), attempted=None, rejected=None, peak_outstanding=None)
+    values = values_of(bad_night(writes=Result(partly)))
+    assert {values[label].text for label in ("Writes", "Rejected writes", "Peak concurrent DML")} == {"unknown"}
+    batches = make_batches()
+    assert batches.value is not None
+    unsure = Result(replace(batches.value, problems=(Problem("the batch log", NOW, "no answer"),)))
+    assert values_of(bad_night(batches=unsure))["Batches"].text == "unknown"
+    none = values_of(bad_night(batches=Result(replace(batches.value, batches=()))))
+    assert none["Batches"].text == "0"
+
+
+def test_a_deploy_that_changed_no_capacity_or_came_on_another_night_is_no_change():
+    first = DEPLOYS.deploys[-1]
+    same = replace(first, at=datetime(2025, 12, 30, 1, 20, tzinfo=UTC))
+    next_night = replace(first, at=datetime(2025, 12, 30, 20, 0, tzinfo=UTC), max_instances=4)
+    values = values_of(bad_night(), replace(DEPLOYS, deploys=(next_night, same, first)))
+    assert values["Worker capacity"].text == "20 × 5"

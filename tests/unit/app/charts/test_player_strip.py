@@ -44,6 +44,16 @@ def test_each_date_says_how_far_the_player_came_and_is_red_only_where_a_row_is_m
 def test_what_may_still_come_is_unknown():
     day = PlayerDay(NIGHT, Stage.ELIGIBLE, 0, True)
     assert titles(day, pending="not run yet") == ["Mon 29 Dec 2025: not run yet (unknown)"]
+    written = PlayerDay(NIGHT, Stage.WRITTEN, 0, True)
+    assert titles(written, pending="running") == ["Mon 29 Dec 2025: running (unknown)"]
+    active = PlayerDay(NIGHT, Stage.ACTIVE, 1, True)
+    assert titles(active, pending="running") == ["Mon 29 Dec 2025: active, 1 row (ok)"]
+
+
+def test_an_ineligible_player_whose_rows_are_not_active_is_no_loss():
+    day = PlayerDay(NIGHT, Stage.WRITTEN, 0, False)
+    for pending in ("", "running"):
+        assert titles(day, pending=pending) == ["Mon 29 Dec 2025: written, not active (none expected)"]
 
 
 def test_a_cell_leads_to_the_player_on_its_date_and_the_chosen_one_is_marked():

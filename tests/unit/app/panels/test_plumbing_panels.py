@@ -9,12 +9,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.actions import dialog
+from app.components.html_table import Mark
 from app.panels import plumbing_panels, undo_buttons
 from services.core.result import DataSource, Health, Problem, Result
 from services.plumbing.manifest import DeclaredJob, DeclaredSubscription
 from services.plumbing.refused_calls import RefusalReport, RefusedCalls
 from services.plumbing.scheduled_jobs import compare_jobs
+from services.plumbing.service_state import ServiceState
 from services.plumbing.subscriptions import SubscriptionReport, SubscriptionState
+from services.scaling.traffic import Traffic
 from services.telemetry.scheduler import Schedule, ScheduledJob
 from tests.support.factories import NOW
 
@@ -109,3 +112,56 @@ def test_refused_calls_are_listed_by_service_and_caller():
     text = text_of(show(plumbing_panels.refused_calls, Result(RefusalReport(calls, 24, False, SOURCE))))
     assert "12 × 429 in 24 h" in text
     assert "Pub/Sub push" in text
+
+
+def make_service(**changes: Any) -> ServiceState:
+    """A service of which nothing is known but its name."""
+    fields = ("prediction-worker", "predictions", "", "", "", Traffic((), follows_latest=False), "", None, "", 1, 2)
+    return replace(ServiceState(*fields, (), (), Health.OK), **changes)
+
+
+def test_what_is_not_known_of_a_service_is_unknown_and_what_differs_is_said():
+    facts: list[Any] = [plumbing_panels._service_facts(s) for s in (make_service(), make_service(
+        image="i:1", service_account="worker@p", deployed_by="nora@x", changed=("TOPIC",),
+        traffic=Traffic((("w-1", 100),), follows_latest=True),
+    ))]  # fmt: skip
+    assert list(facts[0].values())[1:-1] == ["unknown", "not set", "unknown", "none, pinned", "none"]
+    assert list(facts[1].values())[1:-1] == ["i:1", "worker@p", "nora@x", "w-1, latest revision", "TOPIC"]
+    row = plumbing_panels._service_row(make_service())
+    assert (row[1], row[2], row[3], row[6]) == (Mark("as declared", Health.OK), None, "unknown", "unknown")
+    row = plumbing_panels._service_row(
+        make_service(problems=("lacks TOPIC",), commit="0123456789abcdef", deployed_by="nora@x")
+    )
+    assert (row[1], row[3], row[6]) == (Mark("lacks TOPIC", Health.OK), "0123456789ab", "nora")
+
+
+@pytest.mark.parametrize(("age", "text"), [(None, "unknown"), (0, "0 s"), (119, "119 s"), (120, "2 min")])
+def test_the_age_of_a_backlog_is_seconds_at_first_and_an_empty_one_is_zero(age, text):
+    declared = DeclaredSubscription(
+        name="requests", owner="o", topic="t", target="w/p", dead_letter_topic="", max_unacked_min=15
+    )
+    row = plumbing_panels._subscription_row(SubscriptionState(declared, "", "", age, 0, (), Health.OK))
+    assert (row[2], row[3], row[4]) == (text, 0, "none")
+
+
+def test_a_job_that_is_missing_has_no_button_and_one_that_nobody_declared_is_named(offered):
+    missing = compare_jobs([DECLARED], Schedule((replace(JOB, name="lonely"),), (), (), SOURCE))
+    page = show(plumbing_panels.scheduled_jobs, Result(missing), None)
+    assert not page.exception
+    assert "Not in the manifest: lonely" in text_of(page)
+    assert "Not in the manifest" not in text_of(jobs(JOB))
+    assert offered == []
+    assert list(page.selectbox[0].options) == ["lonely"]
+
+
+def test_a_job_that_google_disabled_or_that_is_as_declared_has_no_button(offered):
+    plumbing_panels._fix_button(replace(JOB, state="DISABLED", problem="is disabled"), declared_enabled=True)
+    plumbing_panels._fix_button(replace(JOB, state="PAUSED"), declared_enabled=False)
+    plumbing_panels._fix_button(JOB, declared_enabled=True)
+    assert offered == []
+
+
+def test_a_chosen_job_that_is_paused_is_resumed(offered):
+    page = jobs(replace(JOB, state="PAUSED"), enabled=False)
+    page.selectbox[0].select("nightly").run()
+    assert offered[-1] == ("scheduler.resume", "nightly")

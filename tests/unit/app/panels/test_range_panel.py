@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,10 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from app.actions import action_feed
 from app.state import session
-from services.actions.log_reader import ActionLog
+from services.actions.log_reader import ActionLog, ActionState
 from services.auth.roles import Actor, Role
 from services.core.result import DataSource
 from services.runs import night_range, range_actions
+from services.runs.range_actions import RUN_RANGE
 from tests.unit.runs.test_night_range import World, log, make_world, plan_range, run
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
@@ -43,9 +45,8 @@ def open_panel(actions: Any) -> AppTest:
 
         range_panel.render(date(2025, 12, 29), action_log)
 
-    return AppTest.from_function(
-        page, kwargs={"action_log": ActionLog(tuple(actions), DataSource("a test", NOW))}
-    ).run()
+    action_log = None if actions is None else ActionLog(tuple(actions), DataSource("a test", NOW))
+    return AppTest.from_function(page, kwargs={"action_log": action_log}).run()
 
 
 def button(app: AppTest, label: str) -> Any:
@@ -83,3 +84,20 @@ def test_a_range_in_progress_has_a_stop_and_no_form(world, clients):
     assert [b.label for b in app.button] == ["Stop before the next night"]
     assert not app.date_input
     assert any("Re-run 1 night" in m.value for m in app.markdown)
+
+
+def test_while_the_action_log_is_unread_a_range_in_progress_is_unknown(world, clients):
+    unread = "The action log could not be read: whether a range is in progress is unknown."
+    assert unread in [caption.value for caption in open_panel(None).caption]
+    assert unread not in [caption.value for caption in open_panel(()).caption]
+
+
+def test_a_range_whose_process_ended_says_that_it_has_no_outcome(world, clients):
+    world.failing = ("2025-12-26",)
+    run(clients, plan_range(clients))
+    stopped = log(clients)
+    assert not any("without an outcome" in m.value for m in open_panel(stopped).markdown)
+    clients.clock.advance(24 * 3600)
+    cut_off = {"state": ActionState.IN_PROGRESS, "ended_at": None}
+    abandoned = [replace(a, **cut_off) if a.action_name == RUN_RANGE.name else a for a in stopped]
+    assert any("its process ended without an outcome" in m.value for m in open_panel(abandoned).markdown)

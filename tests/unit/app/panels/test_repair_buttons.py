@@ -13,8 +13,12 @@ import streamlit as st
 from app.actions import dialog
 from app.panels import repair_buttons
 from app.state import session
+from services.batches.ids import parse_staging_table_name
 from services.core.result import Health, Problem, Result
 from services.core.settings import Settings
+from services.judgement.statement import Repair
+from services.nights.missing_players import list_missing_players
+from services.nights.row_counts import count_rows
 from services.runs.active_run import ActiveRun
 from services.staging.inventory import StagingInventory, StagingTable, StagingTableState, totals_by_batch
 from tests.support.factories import NOW, make_night, make_player, make_write_error, player_without_rows
@@ -95,3 +99,106 @@ def test_nothing_of_a_running_batch_is_offered(offered, monkeypatch):
     assert options == [["_staging_b1", "_staging_b2"]]
     repair_buttons.drop_one_table(tables[2:])
     assert len(options) == 1, "no list without a table to choose"
+
+
+@pytest.fixture
+def asked(monkeypatch, offered):
+    """The actions that the buttons plan: name, whether primary, and parameters."""
+    plans: list[tuple[str, bool, dict[str, Any]]] = []
+
+    def record(action_type: Any, label: str = "", *, key: str = "", primary: bool = False, **args: Any) -> None:
+        plans.append((action_type.name, primary, args))
+
+    monkeypatch.setattr(dialog, "action_button", record)
+    return plans
+
+
+STAGED = player_without_rows(player_lookup="staged", staged_rows=25, staging_table="d._staging_batch_1_w1_00000001")
+REJECTED = player_without_rows(player_lookup="rejected", write_error=make_write_error())
+
+
+def offer(facts: Any, *repairs: Repair) -> None:
+    judgement: Any = SimpleNamespace(repairs=repairs)
+    repair_buttons.judgement_buttons(facts, judgement)
+
+
+def test_each_repair_of_the_judgement_is_its_button_and_the_first_is_primary(asked):
+    nameless = replace(STAGED, player_lookup="nameless", staging_table="")
+    facts = facts_of(STAGED, nameless, REJECTED)
+    batch = facts.newest_batch.batch_id
+    staged_batch = parse_staging_table_name("_staging_batch_1_w1_00000001")[0]
+    assert staged_batch
+    offer(facts, Repair.RESUME, Repair.REMOVE_DUPLICATES, Repair.CONSOLIDATE, Repair.RERUN_PLAYERS)
+    assert asked == [
+        ("run.resume", True, {"batch_id": batch}),
+        ("predictions.remove_duplicates", False, {"game_date": "2025-12-29"}),
+        ("staging.consolidate", False, {"batch_id": staged_batch}),
+        ("run.start", False, {"game_date": "2025-12-29"}),
+    ]
+    asked.clear()
+    offer(facts, Repair.CONSOLIDATE)
+    assert asked == [("staging.consolidate", True, {"batch_id": staged_batch})]
+
+
+def test_what_could_not_be_read_has_no_button(asked):
+    unread: Result[Any] = Result(None, Problem("the warehouse", NOW, "no answer"))
+    facts = make_facts(night=unread, batches=unread)
+    offer(facts, Repair.RESUME, Repair.CONSOLIDATE, Repair.RERUN_PLAYERS)
+    assert asked == []
+
+
+def test_of_the_selected_players_only_those_that_a_run_repairs_are_run_again(asked):
+    night = make_night(STAGED, REJECTED)
+    counts = count_rows(night, None, Settings.from_env({}))
+    missing = list_missing_players(night)
+    repair_buttons.night_buttons(night, counts, missing)
+    names = [name for name, *_ in asked]
+    assert names == ["staging.consolidate", "run.start"]
+    assert asked[1] == ("run.start", False, {"game_date": "2025-12-29", "players": ["rejected"]})
+    asked.clear()
+    repair_buttons.night_buttons(night, counts, [m for m in missing if m.player.player_lookup == "staged"])
+    assert [name for name, *_ in asked] == ["staging.consolidate"]
+
+
+def test_without_staged_rows_the_run_is_the_primary_button_of_a_night(asked):
+    night = make_night(REJECTED)
+    repair_buttons.night_buttons(night, count_rows(night, None, Settings.from_env({})))
+    assert asked == [("run.start", True, {"game_date": "2025-12-29"})]
+
+
+def test_a_night_that_is_not_run_yet_is_started_and_not_run_again(offered):
+    repair_buttons.run_buttons(facts_of(player_without_rows(generated_rows=None), was_run=False), None)
+    assert offered == [("Start run of 1 player", "primary")]
+
+
+def test_a_night_of_which_it_is_unknown_whether_it_ran_is_not_said_to_lack_nobody(offered):
+    repair_buttons.run_buttons(facts_of(make_player(), was_run=None), None)
+    assert offered == [("Re-run all players…", "")]
+
+
+def test_the_fullest_batches_have_buttons_and_the_others_a_list(offered, monkeypatch):
+    orphan = StagingTableState.ORPHAN
+    tables = (
+        *(make_table(f"b{n}", orphan, n) for n in (1, 2, 3, 4)),
+        make_table("unproven", orphan, None),
+        replace(make_table("uncounted", orphan, None), rows=None),
+        make_table("empty", orphan, 0),
+    )
+    options: list[list[str]] = []
+
+    def choose_last(_: str, names: list[str], **__: object) -> str:
+        options.append(list(names))
+        return names[-1]
+
+    monkeypatch.setattr(st, "selectbox", choose_last)
+    repair_buttons.staging_buttons(StagingInventory(tables, totals_by_batch(tables), Health.WARNING, ()))
+    assert offered == [
+        ("Consolidate uncounted", "primary"),
+        ("Consolidate unproven", ""),
+        ("Consolidate b4", ""),
+        ("Consolidate this batch", ""),
+    ]
+    assert options == [["b3", "b2", "b1"]]
+    offered.clear()
+    repair_buttons.drop_one_table(tables[:1])
+    assert offered == [("Drop this table", "")]
