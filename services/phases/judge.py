@@ -209,10 +209,12 @@ def time_on_date(at: datetime, day: date) -> timedelta:
 
 
 def _judge_quality(step: Step, count: StepCount | None, is_due: bool, on: DateFacts) -> StepReport:
-    if count is None or count.found is None or count.total == 0:
+    if count is None or count.total == 0:
         state = StepState.NONE_EXPECTED if is_due else StepState.NOT_DUE
         due = format_eastern(step.due_at(on.day), "%-d %b %H:%M")
         return StepReport(step, state, "no rows to judge" if is_due else f"due {due}")
+    if count.found is None:
+        return StepReport(step, StepState.UNKNOWN, "how many is not recorded", done_at=count.done_at)
     low, high = step.allowed or (0, 0)
     value = count.found if count.total is None else 100 * count.found / count.total
     text = f"{count.found:,} {step.unit}, allowed {low}–{high}"

@@ -263,12 +263,16 @@ def test_a_quality_step_is_judged_by_its_range_and_warns(found, total, state, te
     assert report.health in (Health.OK, Health.WARNING, Health.NONE_EXPECTED)
 
 
-@pytest.mark.parametrize("count", [None, make_count(None, 100)])
-def test_a_quality_step_without_a_count_is_not_due_and_then_has_nothing_to_judge(count):
-    phases = make_phases(placeholder_lines=make_counts(count))
+def test_a_quality_step_without_a_row_is_not_due_and_then_has_nothing_to_judge():
+    phases = make_phases(placeholder_lines=make_counts(None))
     early, late = (judge(phases, "placeholder_lines", at(now)) for now in ("17:59", "18:00"))
     assert (early.state, early.text) == (StepState.NOT_DUE, "due 29 Dec 18:00 ET")
     assert (late.state, late.text) == (StepState.NONE_EXPECTED, "no rows to judge")
+
+
+def test_a_quality_step_whose_count_is_not_recorded_is_unknown():
+    report = judge(make_phases(placeholder_lines=make_counts(make_count(None, 100))), "placeholder_lines")
+    assert (report.state, report.text) == (StepState.UNKNOWN, "how many is not recorded")
 
 
 def test_a_quality_step_without_a_total_is_judged_in_its_unit():
