@@ -119,3 +119,10 @@ def test_a_target_is_the_service_and_the_path_whatever_the_address_of_the_servic
 def test_a_target_without_a_path_is_the_service_at_any_path(address):
     assert matches_target("prediction-coordinator", address)
     assert not matches_target("prediction-worker", address)
+
+
+def test_the_worst_job_comes_first_and_of_equal_ones_the_first_by_name():
+    declared = [DECLARED.model_copy(update={"name": name}) for name in ("c", "a", "d", "b")]
+    jobs = tuple(replace(JOB, name=name) for name in ("a", "b"))
+    found = compare_jobs(declared, Schedule(jobs, (), ("d",), DataSource("Cloud Scheduler", NOW)))
+    assert [job.name for job in found.jobs] == ["d", "c", "a", "b"]
