@@ -443,7 +443,10 @@ def test_tails_have_their_reads_back_after_a_minute_and_searches_take_none_of_th
         read_tail(cache, f"tail {number}")
     with pytest.raises(SourceUnavailable, match=r"read limit is reached \(6/min\)"):
         read_tail(cache, "one more")
-    clock.seconds += LOG_QUOTA_WINDOW_S
+    assert read_lines(cache, "a search") == 2 * MAX_TAIL_READS_PER_MIN + 1, "searches go on"
+    clock.seconds += 6
+    assert read_tail(cache, "tail 0") == MAX_TAIL_READS_PER_MIN + 1, "what it has"
+    clock.seconds += LOG_QUOTA_WINDOW_S - 6
     assert read_tail(cache, "one more") == 1
 
 
