@@ -101,7 +101,7 @@ def test_lines_of_one_time_or_of_one_id_are_each_shown(project):
     project.log.add(
         [{**make_entry("same id", "cloud_function", at=NOW - timedelta(seconds=9)), "insertId": "same time"}]
     )
-    lines = islice(follow_lines(memory_clients(project), "", SOURCES[-1], pytest.fail), 3)
+    lines = islice(follow_lines(memory_clients(project), "", SOURCES[-1], lambda _: pytest.fail("it waited")), 3)
     assert {line.message for line in lines} == {"of a function", "same time", "same id"}
 
 

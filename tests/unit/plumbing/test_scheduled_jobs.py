@@ -122,7 +122,7 @@ def test_a_target_without_a_path_is_the_service_at_any_path(address):
 
 
 def test_the_worst_job_comes_first_and_of_equal_ones_the_first_by_name():
-    declared = [DECLARED.model_copy(update={"name": name}) for name in ("c", "a", "d", "b")]
+    declared = [DECLARED.model_copy(update={"name": name}) for name in ("c", "b", "d", "a")]
     jobs = tuple(replace(JOB, name=name) for name in ("a", "b"))
     found = compare_jobs(declared, Schedule(jobs, (), ("d",), DataSource("Cloud Scheduler", NOW)))
     assert [job.name for job in found.jobs] == ["d", "c", "a", "b"]

@@ -204,6 +204,7 @@ def test_a_range_whose_process_was_killed_is_found_and_offered_at_its_next_night
     assert find_running_range(log(clients), clients.now()) == action
     assert find_unfinished_range(log(clients), clients.now()) is None, "its process may be alive"
     clients.clock.advance(600)
+    assert find_running_range(log(clients), clients.now()) is None, "it blocks no other range"
     unfinished = find_unfinished_range(log(clients), clients.now())
     assert unfinished is not None
     assert unfinished.args["first"] == "2025-12-27"
@@ -484,10 +485,17 @@ def test_a_stop_waits_until_nothing_runs_the_range_and_not_for_ever(
     assert len(waits) == sleeps
 
 
-def test_a_stop_is_done_once_nothing_runs_the_range(clients, stop_plan):
+def test_a_stop_is_done_once_nothing_runs_the_range(clients, stop_plan, monkeypatch):
     running = STOP_RANGE.verify(clients, stop_plan, {})
     assert running.state is ActionState.IN_PROGRESS
     assert "The range ends after the night that runs. Night 2 of 4, Fri 26 Dec 2025: " in running.message
+    action = read_action(clients, stop_plan.target)
+    assert action is not None
+    for changes, text in (({"message": "Alive."}, "Night 2 of 4"), ({"message": "Begun.", "steps": ()}, "Begun.")):
+        changed = replace(action, **changes)
+        monkeypatch.setattr(range_actions, "read_action", lambda *_, found=changed: found)
+        assert text in STOP_RANGE.verify(clients, stop_plan, {}).message
+    monkeypatch.setattr(range_actions, "read_action", read_action)
     clients.clock.advance(600)
     lost = STOP_RANGE.verify(clients, stop_plan, {})
     assert (lost.state, lost.message) == (ActionState.DONE, "Nothing runs it.")
