@@ -81,7 +81,9 @@ def test_a_job_in_another_state_is_refused(google, action_type, job, refusal):
     assert plan(action_type).failed_guards == ()
 
 
-@pytest.mark.parametrize("changes", [{"cron": "0 8 * * *"}, {"target": "https://else/"}, {"last_at": None}])
+@pytest.mark.parametrize(
+    "changes", [{"cron": "0 8 * * *"}, {"target": "https://else/"}, {"last_at": None}, {"state": "PAUSED"}]
+)
 def test_a_job_that_changed_is_another_plan(google, changes):
     before = plan(RUN_JOB)
     google.jobs = [replace(JOB, **changes)]
