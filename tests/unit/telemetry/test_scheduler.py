@@ -119,3 +119,9 @@ def test_an_end_without_a_status_is_ok_and_without_an_answer_has_no_http_status(
     assert (end.status, end.http_status) == ("OK", 0)
     searches.found = []
     assert read_attempt_end(clients_of(make_job()), "a", NOW) is None
+
+
+def test_where_no_job_is_expected_none_is_missing():
+    clients = clients_of(make_job())
+    clients.settings = clients.settings.model_copy(update={"expected_jobs": ""})
+    assert read_schedule(clients).missing == ()
