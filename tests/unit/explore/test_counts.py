@@ -8,15 +8,17 @@ from decimal import Decimal
 import pytest
 
 from services.core.errors import OverBytesLimit
+from services.core.result import DataSource
 from services.core.tables import PREDICTIONS_TABLE
 from services.explore import counts
 from services.explore.counts import Cost, read_cost, read_counts
 from services.explore.look import make_look
 from services.explore.subjects import SUBJECTS_BY_NAME
 from services.gcp import query_catalog
-from services.gcp.query_catalog import MIB
+from services.gcp.query_catalog import MIB, QueryResult
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import SimulatedClock, memory_clients
+from tests.support.paths import ROOT
 
 NIGHT, BEFORE = date(2025, 12, 29), date(2025, 12, 28)
 AT = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
@@ -128,6 +130,36 @@ def test_more_groups_than_are_read_make_it_partial(clients, monkeypatch):
     assert found.problem is not None
     assert len(found.groups) == 1
     assert "There are more than 1 groups" in found.problem.message
+    assert found.headline == "Predictions: at least 5 rows in 1 group"
+    monkeypatch.setattr(counts, "MAX_GROUPS", 2)
+    whole = look_at(clients, make_look(PREDICTIONS, ("date",), BEFORE, NIGHT))
+    assert (whole.truncated, whole.problem, whole.headline) == (False, None, "Predictions: 6 rows in 2 groups")
+
+
+def test_what_is_not_recorded_is_said_so_and_a_measure_without_a_value_is_0(clients, monkeypatch):
+    row = {"by_player": None, "by_batch": "b1", "by_hour": AT, "run_count": 1, "successful_runs": None}
+    answer = QueryResult(({**row, "players": 1, "generated_rows": None},), DataSource("a test", AT))
+    monkeypatch.setattr(query_catalog, "run_query", lambda *_args, **_params: answer)
+    found = look_at(clients, make_look(RUNS, ("player", "batch", "hour"), NIGHT, NIGHT))
+    assert found.to_row(found.groups[0]) == {
+        "player": "not recorded",
+        "batch": "b1",
+        "hour": "2025-12-29 14:00 ET",
+        "runs": 1,
+        "successful": 0,
+        "players": 1,
+        "rows generated": 0,
+    }
+
+
+@pytest.mark.parametrize(("value", "shown"), [(True, "active"), (False, "inactive"), (None, "not recorded")])
+def test_active_is_a_word(value, shown):
+    assert counts.show_value("active", value) == shown
+
+
+def test_a_query_asks_for_one_group_more_than_are_read():
+    for path in (ROOT / "queries" / "explore").glob("*.sql"):
+        assert f"LIMIT {counts.MAX_GROUPS + 1}" in path.read_text(), path.name
 
 
 @pytest.mark.parametrize("name", ["context", "odds", "predictions", "worker_runs"])
@@ -148,6 +180,8 @@ def test_what_is_beyond_the_limit_says_how_many_days_fit_and_reads_nothing(clien
     assert season(2000 * MIB, 1).refusal.endswith("one day alone is beyond it.")
     assert (season(24 * MIB).text, season(24 * MIB).refusal) == ("about 24 MiB", "")
     assert season(1).text == "about 10 MiB"
+    assert (season(1024 * MIB).refusal, season(1024 * MIB).text) == ("", "about 1.0 GiB"), "the limit itself fits"
+    assert season(1024 * MIB + 1).refusal
     monkeypatch.setattr(query_catalog, "dry_run_bytes", lambda *_args, **_params: 1229 * MIB)
     monkeypatch.setattr(query_catalog, "run_query", lambda *_args, **_params: pytest.fail("it was read"))
     with pytest.raises(OverBytesLimit, match="choose at most 99 days"):

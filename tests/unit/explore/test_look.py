@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from services.core.errors import InvalidInput
-from services.explore.look import make_look
+from services.explore.look import MAX_BY, MAX_DAYS, MAX_TEXT, make_look
 from services.explore.subjects import DIMENSION_COLUMNS, SUBJECTS, SUBJECTS_BY_NAME
 
 FIRST, LAST = date(2025, 12, 23), date(2025, 12, 29)
@@ -34,6 +34,28 @@ def test_what_cannot_be_counted_is_one_sentence(asked, sentence):
         make_look(**{"subject": PREDICTIONS, "by": ("date",), "first": FIRST, "last": LAST, **asked})
     assert sentence in refused.value.message
     assert refused.value.hint
+
+
+def test_what_is_just_within_the_bounds_can_be_counted():
+    look = make_look(
+        PREDICTIONS, ("date", "system", "player"), LAST - timedelta(days=MAX_DAYS - 1), LAST, system="x" * MAX_TEXT
+    )
+    assert (len(look.by), look.days, len(look.system)) == (MAX_BY, MAX_DAYS, MAX_TEXT)
+    assert make_look(PREDICTIONS, ("date",), LAST, LAST).days == 1
+    with pytest.raises(InvalidInput, match="401 days"):
+        make_look(PREDICTIONS, ("date",), LAST - timedelta(days=MAX_DAYS), LAST)
+
+
+@pytest.mark.parametrize("asked", [{"by": ("x" * 500,)}, {"active": "x" * 500}])
+def test_what_was_asked_for_is_not_repeated_whole(asked):
+    with pytest.raises(InvalidInput) as refused:
+        make_look(**{"subject": PREDICTIONS, "by": ("date",), "first": FIRST, "last": LAST, **asked})
+    assert "x" * 41 not in refused.value.message
+
+
+def test_whose_hour_is_counted_is_said_where_hours_are():
+    assert "Hours: when a row was written (created_at)." in make_look(PREDICTIONS, ("hour",), FIRST, LAST).notes
+    assert make_look(PREDICTIONS, ("date",), FIRST, LAST).notes == (PREDICTIONS.note,)
 
 
 def test_a_player_is_found_by_a_name_as_it_is_written():

@@ -16,6 +16,7 @@ from google.cloud import bigquery
 
 from services.core.errors import SourceUnavailable
 from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S
+from services.core.sources import LOG
 from services.gcp import read_cache
 from services.gcp.read_cache import (
     LOG_QUOTA_WINDOW_S,
@@ -23,6 +24,7 @@ from services.gcp.read_cache import (
     MAX_CACHED_ROWS,
     MAX_LOG_READS_PER_MIN,
     MAX_LOG_REFRESHES_PER_MIN,
+    MAX_TAIL_READS_PER_MIN,
     ReadCache,
     make_version,
 )
@@ -112,6 +114,27 @@ def test_a_changed_or_replaced_table_is_read_again(change):
     assert [reader.read(make_table()), reader.read(make_table(**change))] == [1, 2]
 
 
+@pytest.mark.parametrize("change", [{"estimatedRows": "2"}, {"oldestEntryTime": "2"}])
+def test_a_table_whose_buffer_changed_is_read_again(change):
+    reader = Reader()
+    changed = {"streamingBuffer": {**STREAMING["streamingBuffer"], **change}}
+    assert [reader.read(make_table(**STREAMING)), reader.read(make_table(**changed))] == [1, 2]
+
+
+def test_another_table_of_the_same_figures_is_another_one():
+    other = make_table(tableReference={"projectId": "p", "datasetId": "d", "tableId": "other"})
+    reader = Reader()
+    assert [reader.read(make_table()), reader.read(other)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reports"),
+    [({}, True), ({"type": "SNAPSHOT"}, True), ({"type": None}, True), ({"type": "VIEW"}, False), (STREAMING, False)],
+)
+def test_only_what_is_stored_and_not_streamed_reports_its_changes(metadata, reports):
+    assert make_version(make_table(**metadata)).reports_changes is reports
+
+
 @pytest.mark.parametrize(
     "metadata",
     [STREAMING, {"type": "VIEW"}, {"type": "MATERIALIZED_VIEW"}, {"type": "EXTERNAL"}],
@@ -158,12 +181,16 @@ def test_concurrent_readers_of_one_key_read_once():
 
     def read() -> int:
         started.wait()
-        return reader.cache.cached_rows("rows", (), slow_fetch, lambda _: 1)[0]
+        rows, from_cache = reader.cache.cached_rows("rows", (), slow_fetch, lambda _: 1)
+        fresh.append(not from_cache)
+        return rows
 
+    fresh: list[bool] = []
     with ThreadPoolExecutor(8) as pool:
         readers = [pool.submit(read) for _ in range(8)]
         started.wait()
     assert {future.result() for future in readers} == {1}
+    assert sum(fresh) == 1, "the others have what was read for one"
     assert reader.cache._in_flight == {}
 
 
@@ -377,6 +404,79 @@ def test_a_new_search_beyond_thirty_reads_is_an_error_and_no_empty_log():
     assert read_lines(cache, "one more") == 1
 
 
+def read_tail(cache: ReadCache, key: str, ttl_s: float = 5.0, count_rows: Any = lambda _: 1) -> int:
+    """Lines of a tail: how many reads of the log there were within the last minute."""
+    return cache.tailed_log_lines(key, ttl_s, cache.log_reads_last_minute, count_rows)
+
+
+def test_lines_of_twice_their_age_are_returned_and_older_ones_are_not():
+    for after_s, expected in ((60.0, "old"), (60.001, None)):
+        clock = FakeMonotonic()
+        cache = ReadCache(clock)
+        cache.cached_log_lines("kept", 30.0, lambda: "old", lambda _: 1)
+        clock.seconds += after_s
+        for _ in range(MAX_LOG_READS_PER_MIN):
+            cache.record_log_read()
+        if expected is None:
+            with pytest.raises(SourceUnavailable):
+                cache.cached_log_lines("kept", 30.0, lambda: "new", lambda _: 1)
+        else:
+            assert cache.cached_log_lines("kept", 30.0, lambda: "new", lambda _: 1) == expected
+
+
+def test_lines_of_a_tail_are_kept_for_their_time_and_no_longer():
+    clock = FakeMonotonic()
+    cache = ReadCache(clock)
+    assert read_tail(cache, "tail") == 1
+    clock.seconds += 5
+    assert read_tail(cache, "tail") == 1
+    clock.seconds += 0.001
+    assert read_tail(cache, "tail") == 2
+
+
+def test_tails_have_their_reads_back_after_a_minute_and_searches_take_none_of_them():
+    clock = FakeMonotonic()
+    cache = ReadCache(clock)
+    for number in range(MAX_TAIL_READS_PER_MIN):
+        read_lines(cache, f"search {number}")
+    for number in range(MAX_TAIL_READS_PER_MIN):
+        read_tail(cache, f"tail {number}")
+    with pytest.raises(SourceUnavailable, match=r"read limit is reached \(6/min\)"):
+        read_tail(cache, "one more")
+    assert read_lines(cache, "a search") == 2 * MAX_TAIL_READS_PER_MIN + 1, "searches go on"
+    clock.seconds += 6
+    assert read_tail(cache, "tail 0") == MAX_TAIL_READS_PER_MIN + 1, "what it has"
+    clock.seconds += LOG_QUOTA_WINDOW_S - 6
+    assert read_tail(cache, "one more") == 1
+
+
+def test_a_tail_takes_no_read_beyond_those_of_all_searches():
+    cache = ReadCache(FakeMonotonic())
+    for _ in range(MAX_LOG_READS_PER_MIN):
+        cache.record_log_read()
+    with pytest.raises(SourceUnavailable):
+        read_tail(cache, "tail")
+    assert cache.log_reads_last_minute() == MAX_LOG_READS_PER_MIN
+
+
+@pytest.mark.parametrize("read", [read_lines, read_tail])
+def test_lines_are_read_again_after_an_action_that_changed_the_log_alone(read):
+    cache = ReadCache(FakeMonotonic())
+    read(cache, "lines")
+    cache.invalidate(frozenset(("d.t",)))
+    assert read(cache, "lines") == 1
+    cache.invalidate(frozenset((LOG,)))
+    assert read(cache, "lines") == 2
+
+
+@pytest.mark.parametrize("name", ["cached_log_lines", "tailed_log_lines"])
+def test_lines_count_as_rows_of_the_cache(name):
+    cache = ReadCache(FakeMonotonic())
+    cache.cached_rows("rows", (), lambda: "rows", lambda _: MAX_CACHED_ROWS)
+    getattr(cache, name)("lines", 30.0, lambda: "lines", lambda _: 1)
+    assert ("rows" in cache, "lines" in cache) == (False, True), "one more than may be kept"
+
+
 def test_further_pages_of_a_search_count_too():
     cache = ReadCache(FakeMonotonic())
     for _ in range(3):
@@ -417,6 +517,42 @@ def test_after_an_action_timed_answers_are_read_again_and_kept_ones_stay_until_t
     cache.invalidate()
     assert cache.cached_rows(lasting.ttl_s, (lasting,), lambda: "new", lambda _: 1) == ("old", True)
     assert cache.cached_rows(timed.ttl_s, (timed,), lambda: "new", lambda _: 1) == ("new", False)
+
+
+def test_after_an_action_only_what_it_changed_is_checked_again():
+    cache, fetched = ReadCache(FakeMonotonic()), []
+
+    def fetch(name: str) -> bigquery.Table:
+        fetched.append(name)
+        return make_table(type="VIEW")
+
+    def read(changed: str) -> tuple[str, bool]:
+        versions = tuple(cache.table_version(name, fetch) for name in ("d.t", "d.u"))
+        cache.invalidate(frozenset((changed,)))
+        return cache.cached_rows("rows", versions, lambda: "rows", lambda _: 1)
+
+    assert [read("d.t")[1], read("d.x")[1], read("d.t")[1]] == [False, True, False]
+    cache.table_version("d.t", fetch)
+    cache.table_version("d.u", fetch)
+    assert fetched == ["d.t", "d.u", "d.t", "d.t"]
+
+
+def test_what_was_being_checked_when_all_checks_expired_is_checked_again():
+    cache = ReadCache(FakeMonotonic())
+
+    def fetch_meanwhile(_: object) -> bigquery.Table:
+        cache.expire_table_versions()
+        return make_table(numRows="1")
+
+    cache.table_version("d.t", fetch_meanwhile)
+    assert cache.table_version("d.t", lambda _: make_table(numRows="2")).table.num_rows == 2
+
+
+def test_versions_are_known_only_where_each_table_was_checked():
+    cache = ReadCache(FakeMonotonic())
+    version = cache.table_version("d.t", lambda _: make_table())
+    assert cache.known_versions(("d.t",)) == (version,)
+    assert cache.known_versions(("d.t", "d.u")) is None
 
 
 def test_an_answer_of_several_tables_is_kept_as_long_as_the_shortest_lived():

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.actions.executor import ActionRefused, execute
-from services.actions.log_reader import ActionState, read_action_log
+from services.actions.log_reader import ActionState, read_action_log, recent_window
+from services.alerts.actions import ACKNOWLEDGE
 from services.alerts.alert_log import WATCHDOG, Event, EventType, append_event
 from services.auth.roles import Actor, InsufficientRole, Role
+from services.batches.ids import MAX_NAME_LENGTH
 from services.core.errors import InvalidInput
 from services.core.result import Health
 from services.notes.add import ADD_NOTE, MAX_NOTE_LENGTH, plan_note
-from services.notes.note import About, list_notes, notes_of_night, notes_window
+from services.notes.note import About, find_subject, list_notes, notes_of_night, notes_window
 from tests.support.actors import OPERATOR
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
@@ -71,6 +75,47 @@ def test_a_note_names_what_it_is_about_and_its_night(clients, args, about, subje
 def test_a_batch_of_another_night_is_of_that_night():
     plan = plan_note(NOW, {"text": "x", "batch_id": "batch_2025-12-28_1766990000000"})
     assert plan.target == "batch_2025-12-28_1766990000000"
+    assert find_subject(plan.args) == (About.BATCH, plan.target, date(2025, 12, 28))
+
+
+@pytest.mark.parametrize(
+    ("args", "about"),
+    [
+        ({"alert_id": "", "batch_id": None, "game_date": "2025-12-29"}, About.NIGHT),
+        ({"player": "x-2025-12-28", "game_date": "2025-12-29"}, About.PLAYER),
+        ({"alert_id": ALERT_ID, "game_date": "2025-12-28"}, About.ALERT),
+    ],
+)
+def test_the_night_is_read_of_the_id_of_an_alert_alone_and_what_is_empty_is_not_named(args, about):
+    found = find_subject(args)
+    assert found is not None
+    assert (found[0], found[2]) == (about, NIGHT)
+
+
+def test_what_is_no_note_that_was_added_is_none(clients):
+    added = add(clients, text="x", game_date="2025-12-29")
+    seen = execute(clients, OPERATOR, ACKNOWLEDGE, ACKNOWLEDGE.plan(clients, {"alert_id": ALERT_ID}))
+    about_nothing = json.dumps({**json.loads(added.plan_json), "args": {"text": "x"}})
+    others = [
+        seen,
+        replace(added, state=ActionState.FAILED),
+        replace(added, plan_json="{}"),
+        replace(added, plan_json=about_nothing),
+    ]
+    assert [note.action_id for note in list_notes([*others, added])] == [added.action_id]
+
+
+def test_notes_of_an_old_night_are_looked_for_from_two_days_before_it_and_of_a_recent_one_with_the_recent_actions():
+    assert notes_window(date(2025, 11, 3), NOW)[0] == datetime(2025, 11, 1, tzinfo=UTC)
+    assert notes_window(NIGHT, NOW) == recent_window(NOW)
+
+
+def test_a_name_as_long_as_names_may_be_is_taken_and_a_longer_one_is_not_repeated_whole():
+    longest = plan_note(NOW, {"text": "x", "player": "x" * MAX_NAME_LENGTH, "game_date": "2025-12-29"})
+    assert len(longest.target) == MAX_NAME_LENGTH
+    with pytest.raises(InvalidInput) as refused:
+        plan_note(NOW, {"text": "x", "player": "x" * (MAX_NAME_LENGTH + 1), "game_date": "2025-12-29"})
+    assert "x" * 41 not in refused.value.message
 
 
 @pytest.mark.parametrize(

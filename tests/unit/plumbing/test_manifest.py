@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from services.core.errors import SettingsError
 from services.core.settings import Settings
-from services.plumbing.manifest import read_declared_jobs, read_declared_services, read_declared_subscriptions
+from services.plumbing.manifest import (
+    DEFAULT_DIR,
+    read_declared_jobs,
+    read_declared_services,
+    read_declared_subscriptions,
+)
 from services.sandbox.http.scheduler_routes import DECEMBER_SCHEDULE
 from services.sandbox.scenarios.customer import seed as customer
 
@@ -43,6 +50,7 @@ def test_the_customers_manifest_declares_their_jobs():
         (JOB + 'zone = "ET"\n', "jobs.toml is wrong at job.0.zone: Extra inputs are not permitted"),
         (JOB.replace('"a"', '""'), "jobs.toml is wrong at job.0.name"),
         (JOB + JOB, "jobs.toml declares a job twice"),
+        (JOB.replace('"a"', f'"{"a" * 501}"'), "jobs.toml is wrong at job.0.name"),
         ("[[job", "jobs.toml is not TOML"),
     ],
 )
@@ -50,6 +58,24 @@ def test_a_manifest_that_is_wrong_is_refused_with_its_place(tmp_path, text, sent
     (tmp_path / "jobs.toml").write_text(text)
     with pytest.raises(SettingsError, match=sentence.replace(".", r"\.")):
         read_declared_jobs(settings(tmp_path))
+
+
+def test_a_manifest_of_other_bytes_than_utf8_is_refused(tmp_path):
+    (tmp_path / "jobs.toml").write_bytes(b'[[job]]\nname = "\xff"')
+    with pytest.raises(SettingsError, match=r"jobs\.toml is not TOML"):
+        read_declared_jobs(settings(tmp_path))
+
+
+def test_an_empty_manifest_declares_nothing(tmp_path):
+    (tmp_path / "jobs.toml").write_text("")
+    assert read_declared_jobs(settings(tmp_path)) == ()
+
+
+def test_a_subscription_whose_messages_may_not_wait_at_all_is_refused(tmp_path):
+    text = (DEFAULT_DIR / "subscriptions.toml").read_text()
+    (tmp_path / "subscriptions.toml").write_text(re.sub(r"max_unacked_min = \d+", "max_unacked_min = 0", text))
+    with pytest.raises(SettingsError, match=r"subscription\.0\.max_unacked_min"):
+        read_declared_subscriptions(settings(tmp_path))
 
 
 def test_a_manifest_that_is_not_there_is_refused(tmp_path):

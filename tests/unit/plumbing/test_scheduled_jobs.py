@@ -74,6 +74,9 @@ def test_a_job_that_is_paused_on_purpose_is_in_order_and_one_that_runs_neverthel
     paused = replace(JOB, state="PAUSED", problem="is paused")
     assert report(paused, declared=declared, expected=(NAME,)).health is Health.OK
     assert report(JOB, declared=declared).failing[0].problems == ("is enabled, and declared as paused",)
+    failing = report(replace(JOB, problem="failed"), declared=declared, expected=(NAME,))
+    assert failing.failing[0].problems == ("failed", "is enabled, and declared as paused")
+    assert failing.health is Health.CRITICAL
 
 
 def test_an_undeclared_job_is_listed_and_no_manifest_is_not_in_order():
@@ -93,7 +96,33 @@ def test_an_undeclared_job_is_listed_and_no_manifest_is_not_in_order():
         ("https://prediction-coordinator-f7p3g7f6ya-wl.a.run.app/reset", False),
         ("https://prediction-worker-f7p3g7f6ya-wl.a.run.app/start", False),
         ("https://evil.example.com/?x=prediction-coordinator-/start", False),
+        ("https://evil.example.com/start?x=prediction-coordinator-", False),
+        ("https://prediction-coordinator.example.com/start", False),
+        ("http://127.0.0.1:9050/run/not-prediction-coordinator/start", False),
+        ("https://prediction-coordinator-f7p3g7f6ya-wl.a.run.app/start/over", False),
+        ("https://prediction-coordinator-f7p3g7f6ya-wl.a.run.app/restart", False),
     ],
 )
 def test_a_target_is_the_service_and_the_path_whatever_the_address_of_the_service(address, same):
     assert matches_target("prediction-coordinator/start", address) is same
+    assert matches_target("prediction-coordinator/start/", address) is same
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://prediction-coordinator-f7p3g7f6ya-wl.a.run.app",
+        "https://prediction-coordinator-f7p3g7f6ya-wl.a.run.app/start",
+        "http://127.0.0.1:9050/run/prediction-coordinator",
+    ],
+)
+def test_a_target_without_a_path_is_the_service_at_any_path(address):
+    assert matches_target("prediction-coordinator", address)
+    assert not matches_target("prediction-worker", address)
+
+
+def test_the_worst_job_comes_first_and_of_equal_ones_the_first_by_name():
+    declared = [DECLARED.model_copy(update={"name": name}) for name in ("c", "b", "d", "a")]
+    jobs = tuple(replace(JOB, name=name) for name in ("a", "b"))
+    found = compare_jobs(declared, Schedule(jobs, (), ("d",), DataSource("Cloud Scheduler", NOW)))
+    assert [job.name for job in found.jobs] == ["d", "c", "a", "b"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,17 @@ from services.actions.log_reader import ActionState, read_action, read_action_lo
 from services.actions.plan import Confirmation, CoverageCount, Figure, Guard, Plan
 from services.core.errors import InvalidInput
 from services.runs import night_range, range_actions
-from services.runs.night_range import MAX_NIGHTS, find_running_range, find_unfinished_range
+from services.runs.night_range import (
+    MAX_NIGHTS,
+    build_plan,
+    find_progress,
+    find_running_range,
+    find_unfinished_range,
+    night_args,
+    parse_range,
+    stopped_by,
+    why_skipped,
+)
 from services.runs.range_actions import RUN_RANGE, STOP_RANGE
 from tests.support.actors import OPERATOR
 
@@ -36,6 +47,7 @@ class World:
     without_games: tuple[str, ...] = ()
     blocked: dict[str, str] = field(default_factory=dict)
     failing: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
     before_run: Callable[[str], None] = lambda _: None
     ran: list[tuple[str, list[str], str]] = field(default_factory=list)
     start_run: Any = None
@@ -73,6 +85,7 @@ class World:
     def verify(self, _clients: Any, plan: Plan, _details: Any) -> Verification:
         missing = len(self.missing[plan.target])
         state = ActionState.FAILED if missing else ActionState.DONE
+        state = ActionState.UNVERIFIED if plan.target in self.unproven else state
         return Verification(state, f"{ELIGIBLE - missing} of {ELIGIBLE} active.")
 
     @property
@@ -191,6 +204,7 @@ def test_a_range_whose_process_was_killed_is_found_and_offered_at_its_next_night
     assert find_running_range(log(clients), clients.now()) == action
     assert find_unfinished_range(log(clients), clients.now()) is None, "its process may be alive"
     clients.clock.advance(600)
+    assert find_running_range(log(clients), clients.now()) is None, "it blocks no other range"
     unfinished = find_unfinished_range(log(clients), clients.now())
     assert unfinished is not None
     assert unfinished.args["first"] == "2025-12-27"
@@ -272,6 +286,7 @@ def test_a_night_that_cannot_run_now_blocks_the_range_with_its_name(world, clien
 def test_two_ranges_never_run_at_the_same_time(world, clients):
     def plan_another(night: str) -> None:
         if night == "2025-12-24":
+            clients.clock.advance(120)  # nothing was recorded of it for two minutes
             other = plan_range(clients, "2025-12-20", "2025-12-21")
             assert [guard.name for guard in other.failed_guards] == ["no other range"]
 
@@ -299,3 +314,196 @@ def test_what_a_night_records_is_read_back_from_its_range(world, clients):
     assert found is not None
     assert found.facts["after"]["next night"] == "none"
     assert len(found.facts["after"]["nights done"]) == 4
+
+
+# --- what a range may be, and what its plan is made of ------------------------------------------------------------------------
+
+
+def test_as_many_nights_as_a_range_may_have_are_planned(world, clients):
+    assert len(plan_range(clients, LAST - timedelta(days=MAX_NIGHTS - 1), LAST).changes) == MAX_NIGHTS
+
+
+def test_the_night_of_the_date_in_new_york_is_the_last_one():
+    evening = datetime(2025, 12, 30, 2, 0, tzinfo=UTC)  # 21:00 ET on the 29th
+    assert parse_range({"first": "2025-12-29", "last": "2025-12-29"}, evening) == (LAST, LAST, "lost")
+    with pytest.raises(InvalidInput, match="2025-12-30 is in the future"):
+        parse_range({"first": "2025-12-30", "last": "2025-12-30"}, evening)
+
+
+def test_a_night_is_asked_for_as_its_own_button_asks():
+    assert night_args(LAST, "lost") == {"game_date": "2025-12-29"}
+    assert night_args(LAST, "date") == {"game_date": "2025-12-29", "scope": "date"}
+
+
+def night(world: World, clients: Any, day: int, **changes: Any) -> Plan:
+    return replace(world.plan(clients, {"game_date": f"2025-12-{day}"}), **changes)
+
+
+def test_a_night_of_which_it_is_unknown_whether_anybody_is_missing_is_not_skipped(world, clients):
+    unread = night(world, clients, 29, guards=(Guard("players to run", None, "The log cannot be read."),))
+    assert why_skipped(unread) == ""
+    plan = build_plan({LAST: unread}, "lost", None, NOW)
+    assert [(guard.name, guard.ok) for guard in plan.failed_guards] == [("players to run, 2025-12-29", None)]
+
+
+def test_one_night_that_has_to_be_typed_is_enough_and_one_that_is_skipped_is_not(world, clients):
+    one_click = night(world, clients, 28)
+    typed = {"confirmation": Confirmation.TYPED}
+    several = {date(2025, 12, 27): night(world, clients, 27, **typed), date(2025, 12, 28): one_click}
+    assert build_plan(several, "lost", None, NOW).confirmation is Confirmation.TYPED
+    skipped = {date(2025, 12, 28): one_click, LAST: night(world, clients, 29, **typed)}
+    assert build_plan(skipped, "lost", None, NOW).confirmation is Confirmation.ONE_CLICK
+
+
+def test_a_plan_has_warnings_commands_and_guards_of_the_nights_to_run_alone(world, clients):
+    days = (date(2025, 12, 28), LAST)
+    nights = {day: night(world, clients, day.day, warnings=(f"w{day.day}",), commands=(f"c{day.day}",)) for day in days}
+    plan = build_plan(nights, "lost", None, NOW)
+    assert (plan.warnings, plan.commands) == (("Sun 28 Dec 2025: w28",), ("c28",))
+    assert [guard.name for guard in plan.guards] == ["nights to run", "no other range"], "what holds is not repeated"
+    assert list(plan.preconditions["nights"]) == ["2025-12-28"]
+    assert plan.preconditions["nights"]["2025-12-28"]["plan"] == nights[days[0]].hash
+    assert plan.figures[0].note == "of 2; 1 night complete or without games"
+    assert build_plan({days[0]: nights[days[0]]}, "lost", None, NOW).figures[0].note.startswith("of 1; in order")
+
+
+def test_a_night_without_a_count_of_eligible_players_is_planned_without_one(world, clients):
+    plan = build_plan({LAST: night(world, clients, 28, coverage=None)}, "lost", None, NOW)
+    assert plan.changes[0].before == "8 players, 200 rows active"
+    assert plan.coverage == CoverageCount(0, 0)
+
+
+# --- by the records -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def failed(world, clients):
+    """A range whose second night failed; the newest action is itself."""
+    world.failing = ("2025-12-26",)
+    return run(clients, plan_range(clients))
+
+
+def test_a_night_whose_run_is_not_proven_ends_the_range(world, clients):
+    world.unproven = ("2025-12-26",)
+    action = run(clients, plan_range(clients))
+    assert world.nights_run == ["24", "26"]
+    assert "Fri 26 Dec 2025: unverified." in action.message
+    assert "1 of 4 nights verified" in action.message
+
+
+def test_only_a_run_that_began_since_the_plan_makes_a_night_done(world, clients, failed):
+    [done] = [a for a in log(clients) if a.action_name == "run.start" and a.state is ActionState.DONE]
+    plan, first = failed.plan, date(2025, 12, 24)
+    assert find_progress(plan, [done]).done == (first,)
+    assert find_progress(plan, [replace(done, started_at=plan.planned_at)]).done == (first,)
+    earlier = replace(done, started_at=plan.planned_at - timedelta(seconds=1))
+    later = replace(done, started_at=done.started_at + timedelta(hours=1))
+    others = (replace(done, action_name="staging.drop"), earlier)
+    assert [find_progress(plan, [other]).done for other in others] == [(), ()]
+    for state in (ActionState.REFUSED, ActionState.DENIED):
+        assert find_progress(plan, [done, replace(later, state=state)]).done == (first,), "it never began"
+    assert find_progress(plan, [replace(later, state=ActionState.FAILED), done]).done == (), "the newest run counts"
+
+
+def test_a_range_is_offered_again_only_while_the_rest_of_it_is_not_done(world, clients, failed):
+    actions, now = log(clients), clients.now()
+    others = [a for a in actions if a.action_id != failed.action_id]
+    for state in (ActionState.DONE, ActionState.REFUSED, ActionState.DENIED):
+        assert find_unfinished_range([*others, replace(failed, state=state)], now) is None, state
+    assert find_unfinished_range([*others, replace(failed, plan_json="{}")], now) is None
+    assert find_unfinished_range((), now) is None
+    [done] = [a for a in others if a.state is ActionState.DONE]
+    all_done = [replace(done, target=night, started_at=now) for night in failed.plan.preconditions["nights"]]
+    assert find_unfinished_range([failed, *all_done], now) is None
+    complete = replace(failed, facts={"complete": ["2025-12-24", "2025-12-26"]})
+    unfinished = find_unfinished_range([complete], now)
+    assert unfinished is not None
+    assert unfinished.args["first"] == "2025-12-27", "nobody was left to run in these nights"
+    newer = replace(failed, started_at=now, state=ActionState.DONE)
+    assert find_unfinished_range([failed, newer, *others], now) is None, "the newest range counts"
+
+
+def test_a_stop_is_of_one_range_and_one_that_was_refused_stops_nothing(failed):
+    stop = replace(failed, action_name="run.stop_range", target="range 1")
+    assert stopped_by([stop], "range 1") == OPERATOR.name
+    for other in (
+        replace(stop, target="range 2"),
+        replace(stop, action_name="run.range"),
+        replace(stop, state=ActionState.REFUSED),
+        replace(stop, state=ActionState.DENIED),
+    ):
+        assert stopped_by([other], "range 1") == ""
+
+
+def test_of_many_players_who_were_not_confirmed_five_are_named(world, clients):
+    def lose(night: str) -> None:
+        if night == "2025-12-26":
+            world.missing["2025-12-27"] += [f"new{number}" for number in range(6)]
+
+    world.before_run = lose
+    assert (
+        "6 players more to re-run than were confirmed: new0, new1, new2, new3, new4 …."
+        in run(clients, plan_range(clients)).message
+    )
+
+
+# --- the stop of a range --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stop_plan(world, clients):
+    """The plan to stop a range whose second night runs."""
+
+    def die(night: str) -> None:
+        if night == "2025-12-26":
+            raise ProcessKilled
+
+    world.before_run = die
+    with pytest.raises(ProcessKilled):
+        run(clients, plan_range(clients))
+    [action] = [a for a in log(clients) if a.action_name == "run.range"]
+    return STOP_RANGE.plan(clients, {"action_id": action.action_id})
+
+
+@pytest.mark.parametrize(("max_wait_s", "advance_s", "sleeps"), [(1e6, 100, 2), (15.0, 0, 3)])
+def test_a_stop_waits_until_nothing_runs_the_range_and_not_for_ever(
+    clients, stop_plan, monkeypatch, max_wait_s, advance_s, sleeps
+):
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        assert len(waits) < 10
+        clients.clock.advance(advance_s)
+
+    monkeypatch.setattr(range_actions, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(range_actions, "POLL_INTERVAL_S", 5.0)
+    monkeypatch.setattr(range_actions, "MAX_WAIT_S", max_wait_s)
+    context: Any = SimpleNamespace(clients=clients, plan=stop_plan)
+    assert STOP_RANGE.follow is not None
+    STOP_RANGE.follow(context, {})
+    assert len(waits) == sleeps
+
+
+def test_a_stop_is_done_once_nothing_runs_the_range(clients, stop_plan, monkeypatch):
+    running = STOP_RANGE.verify(clients, stop_plan, {})
+    assert running.state is ActionState.IN_PROGRESS
+    assert "The range ends after the night that runs. Night 2 of 4, Fri 26 Dec 2025: " in running.message
+    action = read_action(clients, stop_plan.target)
+    assert action is not None
+    for changes, text in (({"message": "Alive."}, "Night 2 of 4"), ({"message": "Begun.", "steps": ()}, "Begun.")):
+        changed = replace(action, **changes)
+        monkeypatch.setattr(range_actions, "read_action", lambda *_, found=changed: found)
+        assert text in STOP_RANGE.verify(clients, stop_plan, {}).message
+    monkeypatch.setattr(range_actions, "read_action", read_action)
+    clients.clock.advance(600)
+    lost = STOP_RANGE.verify(clients, stop_plan, {})
+    assert (lost.state, lost.message) == (ActionState.DONE, "Nothing runs it.")
+    again = STOP_RANGE.plan(clients, {"action_id": stop_plan.target})
+    assert [guard.name for guard in again.failed_guards] == ["in progress"], "its process is gone"
+
+
+def test_an_id_that_is_in_no_log_is_no_range(clients):
+    with pytest.raises(InvalidInput, match="is not a range") as refused:
+        STOP_RANGE.plan(clients, {"action_id": "x" * 500})
+    assert len(refused.value.message) < 120

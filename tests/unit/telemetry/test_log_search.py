@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from services.core.errors import InvalidInput, SourceUnavailable
 from services.core.settings import Settings
 from services.sandbox.stand_ins import log_filter
 from services.telemetry import log_search
+from services.telemetry.log_reader import NAME_LABELS
 from services.telemetry.log_search import MAX_OWN_CHARS, SOURCES, SOURCES_BY_NAME, LogSearch, add_clause, strip_comments
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import SimulatedClock, memory_clients
@@ -83,6 +85,7 @@ def test_a_filter_never_reaches_beyond_its_resources_and_its_time(project, text)
         ("(severity>=ERROR", "The parenthesis at line 1, column 1 is not closed."),
         ("severity>=ERROR)", "The parenthesis at line 1, column 16 closes nothing."),
         ("textPayload:'x'", "' at line 1, column 1 is not within quotation marks."),
+        ("severity>=ERROR--x", "-- at line 1, column 1 is not within quotation marks."),
         ("x" * 30_000, "The filter has 30,000 characters, of at most 19,500"),
     ],
 )
@@ -111,6 +114,19 @@ def test_a_time_that_cannot_be_searched_is_refused(start, end, sentence):
         LogSearch("", SERVICES, start, end).to_filter()
 
 
+def test_a_month_can_be_searched_and_a_second_more_cannot():
+    assert LogSearch("", SERVICES, AT - log_search.MAX_SPAN, AT).to_filter()
+    with pytest.raises(InvalidInput, match="at most 31"):
+        LogSearch("", SERVICES, AT - log_search.MAX_SPAN - timedelta(seconds=1), AT).to_filter()
+
+
+def test_the_start_of_a_search_is_part_of_it_and_its_end_is_not(project):
+    project.log.add([make_entry("at the start", at=AT - timedelta(hours=1))])
+    project.log.add([make_entry("at the end", at=AT + timedelta(minutes=1))])
+    messages = {line.message for line in log_search.read_search(memory_clients(project), search("")).lines}
+    assert ("at the start" in messages, "at the end" in messages) == (True, False)
+
+
 def test_what_logging_refuses_is_one_sentence(project):
     with pytest.raises(InvalidInput, match="Unparseable filter") as refused:
         log_search.read_search(memory_clients(project), search("severity>="))
@@ -131,6 +147,26 @@ def test_the_newest_lines_are_read_and_the_others_make_it_partial(project):
     assert found.truncated
 
 
+@pytest.mark.parametrize(
+    ("read", "pages"),
+    [
+        (lambda clients: log_search.read_search(clients, search("")), log_search.MAX_PAGES),
+        (lambda clients: log_search.read_tail(clients, "", SERVICES), 1),
+    ],
+    ids=["search", "tail"],
+)
+def test_a_log_without_end_is_given_up_after_the_pages_that_one_reader_may_have(project, read, pages):
+    asked = []
+
+    def list_endlessly(data):
+        asked.append(data)
+        return {"entries": [], "nextPageToken": "more"}
+
+    project.log.list = list_endlessly
+    found = read(memory_clients(project))
+    assert (len(asked), found.truncated) == (pages, True)
+
+
 def test_a_request_and_an_audit_record_have_a_text(project):
     request = {"status": 403, "requestMethod": "POST", "requestUrl": "https://w/predict"}
     project.log.add([make_entry("", httpRequest=request)])
@@ -147,6 +183,11 @@ def test_the_command_of_a_search_is_the_same_filter():
     log_filter.parse(command.split("'")[1])
 
 
+def test_a_filter_with_an_apostrophe_is_one_word_of_the_command():
+    found = search('''textPayload:"it's"; rm -rf "x"''')
+    assert shlex.split(found.command(Settings.from_env({})))[3] == found.to_filter()
+
+
 @pytest.mark.parametrize(
     "clause",
     [
@@ -161,7 +202,16 @@ def test_the_command_of_a_search_is_the_same_filter():
 def test_each_part_is_a_filter_and_joins_another(clause):
     log_filter.parse(strip_comments(clause))
     assert add_clause("", clause) == add_clause("-- only a comment", clause) == clause
-    log_filter.parse(strip_comments(add_clause("severity>=INFO -- comment", clause)))
+    joined = strip_comments(add_clause("severity>=INFO -- comment", clause))
+    log_filter.parse(joined)
+    assert joined.endswith(f"AND {clause}"), "no comment hides it"
+
+
+def test_a_name_with_quotation_marks_stays_one_text():
+    name, quoted = 'x" OR "y', '"x\\" OR \\"y"'
+    assert log_search.of_batch(name) == quoted
+    assert log_search.of_revision(name) == f"resource.labels.revision_name={quoted}"
+    assert log_search.of_service(name).count(quoted) == len(NAME_LABELS)
 
 
 def test_all_tails_together_read_the_log_only_so_often(project):
@@ -188,3 +238,17 @@ def test_a_tail_beyond_its_reads_shows_what_it_has(project):
         log_search.read_tail(clients, f'"tail {n}"', SERVICES)
     clients.cache.invalidate()
     assert log_search.read_tail(clients, "", SERVICES) is first
+
+
+def test_who_follows_the_same_tail_reads_it_once_for_all(project):
+    clients = memory_clients(project)
+    found = [log_search.read_tail(clients, "", SERVICES) for _ in range(3)]
+    assert found[0] is found[1] is found[2]
+    assert clients.cache.log_reads_last_minute() == 1
+
+
+def test_a_tail_has_the_newest_lines_in_the_order_of_their_time(project):
+    lines = [f"line {n}" for n in range(log_search.TAIL_LINES + 1)]
+    project.log.add([make_entry(text, at=AT + timedelta(milliseconds=n)) for n, text in enumerate(lines, start=1)])
+    found = log_search.read_tail(memory_clients(project), "", SERVICES)
+    assert ([line.message for line in found.lines], found.truncated) == (lines[1:], True)
