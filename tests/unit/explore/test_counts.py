@@ -162,11 +162,6 @@ def test_a_query_asks_for_one_group_more_than_are_read():
         assert f"LIMIT {counts.MAX_GROUPS + 1}" in path.read_text(), path.name
 
 
-@pytest.mark.parametrize("name", ["context", "odds", "predictions", "worker_runs"])
-def test_a_query_asks_for_one_group_more_than_is_shown(name):
-    assert query_catalog.load(f"explore.{name}").sql.rstrip().endswith(f"LIMIT {counts.MAX_GROUPS + 1}")
-
-
 def season(read_bytes: int, days: int = 119) -> Cost:
     look = make_look(PREDICTIONS, ("date",), NIGHT - timedelta(days=days - 1), NIGHT)
     return Cost(look, read_bytes, 1024 * MIB)
