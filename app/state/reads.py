@@ -245,7 +245,6 @@ def read_overview(clients: Clients, game_date: date) -> tuple[NightFacts, Platfo
         alerts.fetch_async(clients),
         deploys.fetch_async(clients),
     )
-    action_log.fetch_async(clients, *notes_window(game_date, clients.now()))  # for the notes at the end of the page
     return facts(), PlatformReadings(tables(), services(), jobs(), open_alerts(), revisions())
 
 

@@ -1,8 +1,8 @@
 """A night's rows in the customer's tables before and after the predictions, and the runs of the processors that made them.
 
 The night's plan has under `phases`, by step, what went wrong: failed (ET on the date, or on the next with a +) with its error,
-absent, stuck (ET), teams without context, games without odds, how many who were not eligible lost their features, when the model was
-trained, and shares of the rows: defaults, placeholders, over.
+absent, stuck (ET), teams without context, games without odds, when the model was trained, and shares of the rows: defaults,
+placeholders, over.
 """
 
 from __future__ import annotations
@@ -154,11 +154,7 @@ def _injury_rows(night: PhaseNight) -> Iterator[Row]:
 def _feature_rows(night: PhaseNight) -> Iterator[Row]:
     made_at, trouble = to_rfc3339(night.done_at["features"]), night.plan.get("features", {})
     defaults, rng = trouble.get("defaults", 0.0), random.Random(f"features {night.slate.game_date}")
-    others = [entry for entry in night.in_context if not entry.eligible]
-    lost = {entry.player.lookup for entry in others[: trouble.get("lost", 0)]}
     for entry in night.in_context:
-        if entry.player.lookup in lost:
-            continue
         has_defaults = rng.random() < defaults
         yield {
             "player_lookup": entry.player.lookup,

@@ -37,14 +37,15 @@ TROUBLED = {
     26: {"schedule": StepState.LATE, "export": StepState.FAILED, "stuck_runs": StepState.FAILED},
     27: {"placeholder_lines": StepState.FAILED, "over_under": StepState.FAILED},
     28: {"default_features": StepState.FAILED, "quality_gate": StepState.FAILED},
-    30: {"features": StepState.SHORT, "box_scores": StepState.FAILED},
+    30: {"box_scores": StepState.FAILED},
     31: {"injuries": StepState.FAILED},
 }
 
 
-def test_every_step_fails_on_some_night():
+def test_every_step_fails_on_some_night_but_the_features():
+    """Features fail by what is in them: defaults, and the quality gate. A shortage would take six nights before the incident's."""
     failing = {name for steps in TROUBLED.values() for name in steps}
-    assert {step.name for step in load_steps()} <= failing
+    assert {step.name for step in load_steps()} - failing == {"features"}
 
 
 @pytest.mark.parametrize(("day", "troubled"), TROUBLED.items())
