@@ -355,16 +355,6 @@ def read_lines(cache: ReadCache, key: str, ttl_s: float = 30.0) -> int:
     return cache.cached_log_lines(key, ttl_s, cache.log_reads_last_minute, lambda _: 1)
 
 
-def test_lines_are_kept_for_their_time_and_no_longer():
-    clock = FakeMonotonic()
-    cache = ReadCache(clock)
-    assert read_lines(cache, "errors") == 1
-    clock.seconds += 30
-    assert read_lines(cache, "errors") == 1
-    clock.seconds += 0.001
-    assert read_lines(cache, "errors") == 2
-
-
 def test_six_searches_are_refreshed_a_minute_and_of_the_others_older_lines_are_returned_up_to_twice_their_time():
     clock, reads = FakeMonotonic(), Counter[str]()
     cache = ReadCache(clock)
@@ -424,14 +414,15 @@ def test_lines_of_twice_their_age_are_returned_and_older_ones_are_not():
             assert cache.cached_log_lines("kept", 30.0, lambda: "new", lambda _: 1) == expected
 
 
-def test_lines_of_a_tail_are_kept_for_their_time_and_no_longer():
+@pytest.mark.parametrize(("read", "ttl_s"), [(read_lines, 30), (read_tail, 5)])
+def test_lines_are_kept_for_their_time_and_no_longer(read, ttl_s):
     clock = FakeMonotonic()
     cache = ReadCache(clock)
-    assert read_tail(cache, "tail") == 1
-    clock.seconds += 5
-    assert read_tail(cache, "tail") == 1
+    assert read(cache, "errors") == 1
+    clock.seconds += ttl_s
+    assert read(cache, "errors") == 1
     clock.seconds += 0.001
-    assert read_tail(cache, "tail") == 2
+    assert read(cache, "errors") == 2
 
 
 def test_tails_have_their_reads_back_after_a_minute_and_searches_take_none_of_them():

@@ -46,6 +46,13 @@ def test_a_parsed_statement_is_nobody_elses():
     assert sqlglot.parse_one('SELECT "a b"', read="duckdb").sql("duckdb") == 'SELECT "a b"'
 
 
+def test_a_text_that_carries_rows_is_not_kept():
+    emulator_speed.share_work()
+    before = emulator_speed._parse_text.cache_info().currsize
+    sqlglot.parse_one(f"SELECT '{'x' * emulator_speed.MAX_TEXT_CHARACTERS}'", read="bigquery")
+    assert emulator_speed._parse_text.cache_info().currsize == before
+
+
 def test_a_statement_is_translated_for_the_schema_of_its_tables():
     emulator_speed.share_work()
     sql = "SELECT AVG(x) AS mean FROM t"

@@ -50,6 +50,10 @@ del STRUCTURED["textPayload"]
         "NOT sample(insertId, 0)",
         'ip_in_net(labels.address, "10.0.0.0/8")',
         "insertId:*",
+        'insertId:("zz" OR *)',
+        'textPayload:("worker" AND "too MANY dml")',
+        'NOT textPayload:("worker" AND "consolidation")',
+        'textPayload:("consolidation" OR "OUTSTANDING")',
     ],
 )
 def test_the_filter_matches_the_entry(text):
