@@ -49,22 +49,18 @@ def _connect(settings: Settings) -> Clients:
 def discovery_recorder() -> Iterator[DiscoveryRecorder]:
     """Records the calls of every sandbox that is started after it, in the folders whose conftest.py asks for it.
 
-    They copy the fortnight of December from the first one, and parse a statement once.
+    They copy the fortnight of December from the first one.
     """
-    from sqlglot.dialects.dialect import Dialect
-
     from services.sandbox import server
     from services.sandbox.http.gateway import create_app
     from services.sandbox.seed_loader import load_tables
     from tests.support.discovery_recorder import DiscoveryRecorder
-    from tests.support.parse_cache import copy_instead_of_parse
     from tests.support.seed_copies import copy_instead_of_load
 
     recorder = DiscoveryRecorder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "create_app", lambda state: recorder.wrap(create_app(state)))
         patch.setattr(server, "load_tables", copy_instead_of_load(load_tables))
-        patch.setattr(Dialect, "parse", copy_instead_of_parse(Dialect.parse))
         yield recorder
 
 

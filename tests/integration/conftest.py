@@ -34,6 +34,12 @@ def conforming_calls(conforms_to_discovery_documents: None) -> None:
     """Every test here fails when a call or its answer is not as Google's discovery documents have it."""
 
 
+@pytest.fixture(autouse=True)
+def unhurried_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Staging tables are read whole at the first look, however slow the machine is."""
+    monkeypatch.setattr("services.batches.staged_rows.READ_BUDGET_S", 60.0)
+
+
 @pytest.fixture(scope="module")
 def module_sandbox() -> Iterator[Sandbox]:
     sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
