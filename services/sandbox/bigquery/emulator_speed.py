@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -20,12 +21,41 @@ _PLAIN_TYPES = (
 _parse = Dialect.parse
 
 
+def _remember(work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work` on a text, done once for each text that carries no rows. What it gives is not changed by anyone."""
+    remembered = lru_cache(MAX_TEXTS)(work)
+
+    def do_once(sql: str, *project: str) -> Any:  # noqa: ANN401 — the emulator's own types
+        return (work if len(sql) > MAX_TEXT_CHARACTERS else remembered)(sql, *project)
+
+    return do_once
+
+
+def _remember_nothing(detect: Callable[..., Any], nothing: object) -> Callable[..., Any]:
+    """`detect`, which is not asked again about a text in which it has found nothing. What it finds may be changed, and is not kept."""
+    is_found = _remember(lambda sql, *project: len(sql) > MAX_TEXT_CHARACTERS or detect(sql, *project) != nothing)
+
+    def detect_once(sql: str, *project: str) -> Any:  # noqa: ANN401 — the emulator's own types
+        return detect(sql, *project) if is_found(sql, *project) else nothing
+
+    return detect_once
+
+
 def share_work() -> None:
     """Have this process parse a statement's text once, and translate it once for each state of the tables' schemas."""
     from bqemulator.api.routes import upload
+    from bqemulator.catalog import ddl_sync
+    from bqemulator.jobs import executor
     from bqemulator.sql.translator import SQLTranslator
 
     translate = SQLTranslator.translate
+    nothing_found = {  # what looks for DDL in every statement, and what each returns where there is none
+        (ddl_sync, "_detect_catalog_drop"): None,
+        (ddl_sync, "_detect_create_schema"): None,
+        (ddl_sync, "_detect_plain_create_table"): None,
+        (ddl_sync, "_detect_plain_create_view"): (None, None),
+        (executor, "detect_drop_routine"): None,
+    }
 
     @lru_cache(MAX_TEXTS)
     def translate_text(sql: str, schema: _Schema, caller: Any) -> Any:  # noqa: ANN401 — the emulator's own types
@@ -40,6 +70,10 @@ def share_work() -> None:
         upload._parse_multipart_related = parse_multipart  # type: ignore[assignment]
         Dialect.parse = _copy_parsed  # type: ignore[method-assign, assignment]
         SQLTranslator.translate = translate_once  # type: ignore[method-assign, assignment]
+        for (module, name), nothing in nothing_found.items():
+            setattr(module, name, _remember_nothing(getattr(module, name), nothing))
+        for module, name in ((executor, "rewrite_table_refs"), (executor, "classify_statement_type")):
+            setattr(module, name, _remember(getattr(module, name)))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import sqlglot
+from bqemulator.catalog import ddl_sync
 from bqemulator.sql.translator import SQLTranslator
 from bqemulator.storage.arrow_bridge import arrow_table_to_bq_rows
 
@@ -51,6 +52,20 @@ def test_a_text_that_carries_rows_is_not_kept():
     before = emulator_speed._parse_text.cache_info().currsize
     sqlglot.parse_one(f"SELECT '{'x' * emulator_speed.MAX_TEXT_CHARACTERS}'", read="bigquery")
     assert emulator_speed._parse_text.cache_info().currsize == before
+
+
+def test_a_statement_is_searched_for_ddl_until_none_is_found():
+    emulator_speed.share_work()
+    create = "CREATE TABLE d.t (x INT64)"
+    first, second = ddl_sync._detect_plain_create_table(create), ddl_sync._detect_plain_create_table(create)
+    assert first == second
+    assert first is not second, "what is found may be changed by who has found it"
+    texts = []
+    detect = emulator_speed._remember_nothing(lambda sql, *project: texts.append((sql, *project)), None)
+    long_text = "SELECT 1 --" + "x" * emulator_speed.MAX_TEXT_CHARACTERS
+    for asked in (("SELECT 1", "p"), ("SELECT 1", "p"), ("SELECT 1", "q"), ("SELECT 2",), (long_text,), (long_text,)):
+        assert detect(*asked) is None
+    assert texts == [("SELECT 1", "p"), ("SELECT 1", "q"), ("SELECT 2",), (long_text,), (long_text,)]
 
 
 def test_a_statement_is_translated_for_the_schema_of_its_tables():
