@@ -18,6 +18,7 @@ from tests.support.processes import free_port, wait_for_server
 from tests.support.sandbox import dashboard_env
 
 STARTUP_TIMEOUT_S = 60
+EXPECT_TIMEOUT_MS = 30_000  # of Playwright's five seconds a slow machine needs more for one page
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,8 +55,9 @@ def browser() -> Iterator[Any]:
         if os.environ.get("ALLOW_NO_BROWSER") == "1":
             pytest.skip(f"There is no {CHROMIUM} and ALLOW_NO_BROWSER=1.")
         pytest.fail(f"There is no {CHROMIUM}: install Debian's chromium (make chromium), or set CHROMIUM.")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=EXPECT_TIMEOUT_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGS)
         yield chromium

@@ -27,7 +27,7 @@ from tests.support.sandbox import dashboard_env, settings_as
 
 def wait_for_outcomes(read_actions: Callable[[], list[Action]], count: int = 1) -> list[Action]:
     """What `read_actions` returns once `count` of its actions have an outcome, which is recorded shortly after the effect."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         actions = read_actions()
         if sum(action.ended_at is not None for action in actions) >= count:
@@ -36,7 +36,7 @@ def wait_for_outcomes(read_actions: Callable[[], list[Action]], count: int = 1) 
     raise AssertionError(f"no {count} outcomes: {read_actions()}")
 
 
-PAGE_TIMEOUT_MS = 30_000
+PAGE_TIMEOUT_MS = 60_000
 
 
 class AdjustableClock:

@@ -45,7 +45,7 @@ def dashboard_and_clients():
 
 
 def wait_for_state(clients, state):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         alert = next(a for a in read_alerts(clients).alerts if a.alert_id == WRITES_ALERT_ID)
         if alert.state(clients.now()) is state:

@@ -42,6 +42,7 @@ def cloud_run_with_worker(blank_sandbox: Sandbox) -> CloudRun:
     run = blank_sandbox.state.cloud_run
     run.services.clear()
     run.revisions.clear()
+    run.operations.clear()  # one of an earlier test would end on this service of the same name
     run.seed(
         [
             {

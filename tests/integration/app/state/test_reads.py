@@ -117,8 +117,11 @@ def test_every_reading_names_the_sources_that_it_asks(viewer: Clients, calls: li
         assert asked_sources(calls) - own_log <= reading.sources, reading.source
 
 
-def test_after_an_action_only_the_sources_that_it_changes_are_asked_again(viewer: Clients, calls: list[str]) -> None:
+def test_after_an_action_only_the_sources_that_it_changes_are_asked_again(
+    viewer: Clients, fake_monotonic: FakeMonotonic, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And of the others in the same readings the two lists that have no version by which they could be kept; both are free."""
+    monkeypatch.setattr(background_cache, "monotonic", fake_monotonic)  # nothing is asked again for its age
 
     def look() -> set[str]:
         calls.clear()
