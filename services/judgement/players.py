@@ -108,7 +108,7 @@ def _repair(night: NightStatus) -> Repair | None:
 def list_details(night: NightStatus) -> tuple[str, ...]:
     """The sum behind the players' statement, and what the eligible count leaves out."""
     totals = balance(night)
-    if not totals.expected or night.was_run is False or totals.active == totals.expected:
+    if night.was_run is False or totals.active == totals.expected:
         return _not_in_context_note(night)
     parts = " + ".join(
         [

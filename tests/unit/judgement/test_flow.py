@@ -161,7 +161,8 @@ def test_unexplained_players_name_the_source_that_could_not_be_read():
 
 # --- writes -------------------------------------------------------------------------------------------------------------
 
-BURST = Result(make_write_report(*make_rejection_burst()))
+REJECTED = make_write_report(*make_rejection_burst())
+BURST = Result(REJECTED)
 
 
 def test_rejected_writes_are_critical_while_their_players_are_missing():
@@ -278,11 +279,11 @@ def test_a_player_lost_for_another_reason_is_no_obstacle_to_a_repair():
 
 
 def test_only_a_batch_that_began_after_the_last_rejection_is_a_repair():
-    last = BURST.value.last_rejected_at
+    last = REJECTED.last_rejected_at
     for started, health in ((last, Health.WARNING), (last + timedelta(seconds=1), Health.OK), (None, Health.WARNING)):
         batches = make_batches(make_batch(started=started, ended=None))
         assert state_of(Subject.WRITES, writes=BURST, batches=batches)[0] is health
-    untimed = Result(replace(BURST.value, last_rejected_at=None))
+    untimed = Result(replace(REJECTED, last_rejected_at=None))
     repair = make_batches(make_batch(started=STARTED + timedelta(hours=11), ended=None))
     assert state_of(Subject.WRITES, writes=untimed, batches=repair)[0] is Health.WARNING
     assert state_of(Subject.WRITES, writes=BURST, batches=repair)[1].endswith("repaired at 01:47 ET (06:47 UTC)")

@@ -67,7 +67,7 @@ def test_an_outdated_reading_leaves_a_statement_unknown_at_best(health, doubted)
 
 def test_problems_and_sources_of_all_readings_are_kept_once_and_in_order():
     first, second = Result(make_night(sources=(LOG,)), outdated=OLD), Result(make_night(sources=(LOG, JOBS)))
-    statement = SHORT.based_on(Result(None, DOWN), first).based_on(second, problems=(OLD,))
+    statement = SHORT.based_on(Result(None, DOWN), first).based_on(second, problems=(OLD,)).based_on(Result(1))
     assert (statement.problems, statement.sources) == ((DOWN, OLD), (LOG, JOBS))
 
 
@@ -75,7 +75,8 @@ def test_a_statement_whose_source_cannot_be_read_is_unknown_since_then_and_says_
     statement = unknown(Subject.ROWS, "coverage", Result(None, DOWN), Result(1, outdated=OLD))
     assert (statement.health, statement.page, statement.problems) == (Health.UNKNOWN, "coverage", (DOWN, OLD))
     assert statement.sentence == "unknown since 01:45 ET (06:45 UTC): a does not answer, but b is old"
-    assert unknown(Subject.ROWS, "coverage").text == "unknown"
+    without_reason = unknown(Subject.ROWS, "coverage")
+    assert (without_reason.health, without_reason.text) == (Health.UNKNOWN, "unknown")
 
 
 def test_of_a_reading_the_failure_is_named_before_the_age():
