@@ -133,6 +133,13 @@ def test_rows_may_share_keys_up_to_the_limit(collapsed, health):
     assert state_of(Subject.CONSERVATION, record=Result(None), night=Result(make_night(player)))[0] is health
 
 
+@pytest.mark.parametrize("unknown", [{"collapsed_rows": None}, {"staged_rows": None}])
+def test_how_many_rows_share_keys_is_unknown_where_a_count_is(unknown):
+    record = make_batch_record(requested=158, details=make_counts(), **{"collapsed_rows": 950, **unknown})
+    running = replace(record, state=BatchState.RUNNING)
+    assert state_of(Subject.CONSERVATION, record=Result(running))[0] is Health.UNKNOWN
+
+
 def test_the_rows_of_players_who_are_missing_do_not_count_as_sharing_keys():
     night = Result(make_night(*make_players(10), *make_rejected_players(90)))
     assert state_of(Subject.CONSERVATION, record=Result(None), night=night)[0] is Health.OK
@@ -413,7 +420,8 @@ def test_a_batch_is_said_with_the_players_who_are_active(changes, active, lost, 
 
 def test_a_claim_cannot_be_verified_without_the_night():
     health, text = state_of(Subject.BATCH, batches=make_batches(make_batch(**LOGGED)), night=UNREAD)
-    assert (health, text.partition(",")[2]) == (Health.UNKNOWN, " unverified, but x did not answer.")
+    claim = "batch_2025-12-29_1767037620: reported success, unverified"
+    assert (health, text) == (Health.UNKNOWN, f"{claim}, but x did not answer.")
 
 
 @pytest.mark.parametrize(("reading", "changes"), [("batches", {}), ("batches", LOGGED), ("night", LOGGED)])

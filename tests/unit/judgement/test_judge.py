@@ -48,6 +48,27 @@ def test_no_night_is_green_while_a_reading_is_missing_or_old(reading, state):
     assert ("x did not answer" in judgement.headline) or ("98 s old" in judgement.headline)
 
 
+PAGE_BY_SUBJECT = {
+    Subject.PLAYERS: "missing_players",
+    Subject.ROWS: "coverage",
+    Subject.INPUTS: "coverage",
+    Subject.LINES: "missing_players",
+    Subject.NAMES: "missing_players",
+    Subject.CONSERVATION: "runs",
+    Subject.WRITES: "dml_errors",
+    Subject.STAGING: "staging_tables",
+    Subject.BATCH: "runs",
+}
+
+
+def test_every_statement_has_its_page_whether_it_is_proven_or_its_sources_are_unread():
+    unread = judge(**dict.fromkeys(READINGS, UNREAD))
+    for judgement in (judge(), unread):
+        assert {statement.subject: statement.page for statement in judgement.statements} == PAGE_BY_SUBJECT
+    texts = {statement.text for statement in unread.statements}
+    assert texts == {"unknown since 01:45 ET (06:45 UTC): x did not answer."}
+
+
 def test_the_headline_names_the_worst_statement_with_its_repair():
     night = Result(make_night(*make_players(153), *make_unmerged_players(5)))
     judgement = judge(night=night)

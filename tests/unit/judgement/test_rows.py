@@ -158,7 +158,7 @@ def test_no_rows_are_expected_of_a_night_that_was_not_run_or_has_nobody_active()
         (nobody, "no active players, no rows expected"),
     ):
         statement = judge_rows(make_facts(night), SETTINGS)
-        assert (statement.health, statement.text) == (Health.NONE_EXPECTED, text)
+        assert (statement.subject, statement.health, statement.text) == (Subject.ROWS, Health.NONE_EXPECTED, text)
         old = judge_rows(replace(make_facts(night), night=Result(night, outdated=PROBLEM)), SETTINGS)
         assert old.health is Health.UNKNOWN
 
