@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import Forbidden
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.phases.declaration import Phase
 from services.phases.reader import RUN_DATES, USUAL_DATES, NightPhases, Runs, StepCount, read_phases
@@ -77,9 +78,8 @@ def test_a_row_without_a_team_counts_and_names_no_part(source):
 
 def test_a_quality_step_has_its_total_and_names_no_parts(source):
     project, clients = source
-    table = "nba_predictions.player_prop_predictions"
     rows = [{"player_lookup": "ann", "game_date": DAY, "current_points_line": line} for line in (20, 21)]
-    project.insert(table, [{**row, "is_active": True, "system_id": "ensemble_v1"} for row in rows])
+    project.insert(PREDICTIONS_TABLE, [{**row, "is_active": True, "system_id": "ensemble_v1"} for row in rows])
     result = read_phases(clients, DAY).counts[STEPS["placeholder_lines"]]
     assert result
     assert result.value
