@@ -98,7 +98,7 @@ def _validated(registry: NameRegistry, accepted: Sequence[Edit], parsed: ParsedL
 def _summarize(parsed: ParsedLines, new_lines: Mapping[int, Edit], problems: Mapping[int, str]) -> None:
     valid = sum(number not in problems for number in parsed.edits)
     existing = len(parsed.edits) - len(new_lines)
-    existing_text = f", {existing} of them exist already" if existing else ""
+    existing_text = f", {existing} of them {'exists' if existing == 1 else 'exist'} already" if existing else ""
     st.markdown(
         f":green[:material/check:] **{valid} of {text_format.pluralize(parsed.count, 'line')} valid**{existing_text}"
     )

@@ -65,7 +65,7 @@ def _judge_record(record: BatchRecord, collapsed_max_pct: float) -> Statement:
         Subject.CONSERVATION, Health.OK, "", _RUNS, len(sums) - len(wrong) - len(open_sums), len(sums)
     )
     if wrong and record.state not in IN_PROGRESS_STATES:
-        parts = " + ".join("unknown" if part is None else f"{part:,}" for part in wrong[0].parts)
+        parts = " + ".join(f"{part:,}" for part in wrong[0].parts)  # a sum with an unknown part is open, not wrong
         text = f"{wrong[0].total:,} {wrong[0].total_name}, but {wrong[0].parts_name} = {parts}"
         return replace(statement, health=Health.CRITICAL, text=f"{record.batch_id}: {text}")
     if _percentage(record.collapsed_rows, record.staged_rows) > collapsed_max_pct:

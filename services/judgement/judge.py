@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from services.core.result import SEVERITY_ORDER, DataSource, Health, worst
+from services.core.result import SEVERITY_ORDER, DataSource, Health
 from services.core.settings import Settings
 from services.judgement.facts import NightFacts
 from services.judgement.flow import judge_batch, judge_conservation, judge_staging, judge_writes
@@ -19,7 +19,7 @@ from services.judgement.statement import Repair, Statement, Subject
 
 @dataclass(frozen=True)
 class NightJudgement:
-    """`statements` are worst first; the headline is that of the players, or of the worst statement where one is worse."""
+    """`statements` are worst first; the headline is that of the first, which is the players' where none is worse."""
 
     game_date: date
     health: Health
@@ -31,8 +31,7 @@ class NightJudgement:
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """What repairs the night, each once: first what the headline asks for."""
-        ordered = sorted(self.statements, key=lambda s: s.sentence not in self.headline)
-        return tuple(dict.fromkeys(s.repair for s in ordered if s.repair is not None and not s.is_proven))
+        return tuple(dict.fromkeys(s.repair for s in self.statements if s.repair is not None and not s.is_proven))
 
     @property
     def sources(self) -> tuple[DataSource, ...]:
@@ -59,11 +58,11 @@ def judge_night(facts: NightFacts, settings: Settings) -> NightJudgement:
         judge_batch(facts),
     )
     ordered = tuple(sorted(statements, key=lambda s: SEVERITY_ORDER.index(s.health)))
-    health = worst(statement.health for statement in statements)
-    if players.health is Health.NONE_EXPECTED and health not in (Health.CRITICAL, Health.WARNING):
+    is_wrong = any(statement.health in (Health.CRITICAL, Health.WARNING) for statement in statements)
+    if players.health is Health.NONE_EXPECTED and not is_wrong:
         return NightJudgement(facts.game_date, players.health, players.text, (), ordered, players)
-    lead = players if players.health is health else ordered[0]
+    lead = ordered[0]
     headline = lead.sentence if lead is players else f"{lead.subject}: {lead.sentence}"
     details = list_details(facts.night.value) if facts.night.value is not None else ()
     details = details if lead is players else (players.sentence, *details)
-    return NightJudgement(facts.game_date, health, headline, details, ordered, lead)
+    return NightJudgement(facts.game_date, lead.health, headline, details, ordered, lead)

@@ -17,25 +17,20 @@ from services.phases.report import StepReport
 from services.policy.coverage_thresholds import classify_coverage
 
 _PAGE = "missing_players"
-LOSS_PHRASES = {
+LOSS_PHRASES = {  # of the reasons for which a run loses an eligible player
     LossReason.WRITE_REJECTED: "BigQuery rejected the write",
     LossReason.NOT_CONSOLIDATED: "staged but not consolidated",
     LossReason.INACTIVE: "written but not active",
-    LossReason.INCOMPLETE: "only partly active",
-    LossReason.LINE_MOVED: "active for an old line",
-    LossReason.LINE_KEPT: "active for an old line",
     LossReason.SHARES_LOOKUP: "not requested, sharing another player's lookup key",
     LossReason.NEVER_REQUESTED: "not requested",
     LossReason.NOT_GENERATED: "not generated",
     LossReason.UNEXPLAINED: "unexplained",
-    LossReason.NOT_RUN_YET: "not run yet",
 }
 _REPAIR_BY_REASON = {
     LossReason.NOT_CONSOLIDATED: Repair.CONSOLIDATE,
     LossReason.NOT_RUN_YET: Repair.START_RUN,
     LossReason.SHARES_LOOKUP: None,
 }
-_BY_INPUTS = (LossReason.NOT_GENERATED, LossReason.NOT_RUN_YET)  # what a step before the predictions may cause
 
 
 def judge_players(facts: NightFacts, settings: Settings) -> Statement:
@@ -82,8 +77,8 @@ def _text(night: NightStatus, totals: Balance, facts: NightFacts, is_overdue: bo
     if facts.is_running:
         late_text = " past its deadline" if is_overdue else ""
         return f"Running{late_text}: {totals.active} of {totals.expected} eligible players are active so far"
-    noun = "player is" if missing_count == 1 else "players are"
-    return f"{missing_count} of {totals.expected} {noun} missing"
+    verb = "is" if missing_count == 1 else "are"
+    return f"{missing_count} of {pluralize(totals.expected, 'player')} {verb} missing"
 
 
 def _cause(night: NightStatus, totals: Balance, failed_step: StepReport | None) -> str:
@@ -93,7 +88,8 @@ def _cause(night: NightStatus, totals: Balance, failed_step: StepReport | None) 
         return ""
     reason, count = Counter(m.reason for m in missing).most_common(1)[0]
     most_text = "" if count == totals.expected - totals.active else f"{count} of them "
-    because = f" because {failed_step.problem}" if failed_step is not None and reason in _BY_INPUTS else ""
+    step = failed_step if reason is LossReason.NOT_GENERATED else None  # what a step before the predictions may cause
+    because = f" because {step.problem}" if step is not None else ""
     return f"{most_text}{LOSS_PHRASES[reason]}{because}"
 
 
@@ -112,7 +108,7 @@ def _repair(night: NightStatus) -> Repair | None:
 def list_details(night: NightStatus) -> tuple[str, ...]:
     """The sum behind the players' statement, and what the eligible count leaves out."""
     totals = balance(night)
-    if not totals.expected or night.was_run is False or totals.active == totals.expected:
+    if night.was_run is False or totals.active == totals.expected:
         return _not_in_context_note(night)
     parts = " + ".join(
         [
@@ -131,5 +127,5 @@ def _not_in_context_note(night: NightStatus) -> tuple[str, ...]:
     if not not_in_context:
         return ()
     by_alias = sum(m.reason is LossReason.NOT_IN_CONTEXT_ALIAS for m in not_in_context)
-    players = pluralize(len(not_in_context), "name")
-    return (f"{players} with odds have no context row; {by_alias} would match through an existing alias",)
+    names, verb = pluralize(len(not_in_context), "name"), "has" if len(not_in_context) == 1 else "have"
+    return (f"{names} with odds {verb} no context row; {by_alias} would match through an existing alias",)

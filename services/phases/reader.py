@@ -158,6 +158,8 @@ def _error_text(errors: str | None) -> str:
         texts = query_catalog.parse_json_column(errors) if errors else []
     except ValueError:
         return errors or ""
+    if texts is None:  # a run that failed without recording why: SQL's NULL is null in JSON
+        return ""
     return "; ".join(map(str, texts)) if isinstance(texts, list) else str(texts)
 
 

@@ -167,6 +167,8 @@ def _translate(sql: str) -> Statement:
         count.replace(
             exp.Count(this=exp.If(this=count.this, true=exp.Literal.number(1)))
         )  # DuckDB's is NULL without rows
+    for as_text in list(tree.find_all(exp.JSONFormat)):
+        as_text.replace(exp.Coalesce(this=as_text.copy(), expressions=[exp.Literal.string("null")]))  # DuckDB's is NULL
     for cast in tree.find_all(exp.DataType):
         if cast.is_type("DECIMAL") and not cast.expressions:
             cast.replace(exp.DataType.build("DECIMAL(38, 9)"))

@@ -113,7 +113,7 @@ def test_the_same_lines_are_validated_again_only_after_the_registry_was_reread(o
 def test_lines_that_are_already_active_block_nothing(open_page):
     screen = open_page("player_names")
     screen.app.text_area[0].set_value("Herb Jones, Herbert Jones\nkevinporterjr,kevinporter").run()
-    assert "**2 of 2 lines valid**, 1 of them exist already" in screen.text
+    assert "**2 of 2 lines valid**, 1 of them exists already" in screen.text
     assert review_labels(screen) == ["Review 1 change"]
     screen.app.text_area[0].set_value("herbjones,herbertjones").run()
     assert not review_labels(screen)

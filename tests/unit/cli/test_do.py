@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from time import monotonic, sleep
 
 import pytest
 
 from services.actions.action_type import ActionContext
+from services.actions.log_reader import ABANDONED_AFTER_S
 from services.actions.plan import MAX_REASON_LENGTH, Confirmation
 from services.alerts.actions import ACKNOWLEDGE
 from services.cli import do
@@ -72,7 +74,8 @@ def test_an_old_hash_is_refused_with_what_changed_and_changes_nothing(oncall, re
 def test_a_hash_that_is_no_shown_plan_of_these_words_is_refused(oncall, records, given):
     answer = oncall(*ACKNOWLEDGE_WORDS, "--apply", given)
     assert answer.code == 1
-    assert "not this plan's hash" in answer.err
+    assert f"Blocked, nothing was run: {given!r} is not this plan's hash, which is " in answer.err
+    assert plan_hash(oncall, *ACKNOWLEDGE_WORDS) in answer.err
     assert (records.events(), alert_events(records)) == ([], ["opened"])
 
 
@@ -164,9 +167,58 @@ def test_a_plan_that_asks_for_typing_is_carried_out_with_reason_and_text_only(on
         assert answer.code == 2, more
         assert "--confirm with exactly: run-2025-12-29" in answer.err
     assert (records.events(), alert_events(records)) == ([], ["opened"])
+    assert oncall(*words, "--reason", " x ", "--confirm", " run-2025-12-29 ").code == 0
+    assert alert_events(records) == ["opened", "acknowledged"]
 
 
-def test_an_interrupted_action_is_named_with_how_to_finish_it(oncall, records, monkeypatch):
+def test_the_command_to_apply_asks_for_nothing_that_is_typed_already(oncall, typed_plan):
+    given = json.loads(oncall(*ACKNOWLEDGE_WORDS, "--json").out)
+    assert given["apply"].endswith(f"--apply {given['hash']} --reason … --confirm run-2025-12-29".replace("…", "'…'"))
+    assert "--json" not in given["apply"]
+    words = (*ACKNOWLEDGE_WORDS, "--reason", "x", "--confirm", "run-2025-12-29")
+    typed = json.loads(oncall(*words, "--json").out)["apply"]
+    assert (typed.count("--reason"), typed.count("--confirm")) == (1, 1)
+
+
+def test_who_may_not_apply_a_plan_is_refused_before_being_asked_to_type(oncall, records, typed_plan):
+    given = plan_hash(oncall, *ACKNOWLEDGE_WORDS, "--as", "vic:viewer")
+    answer = oncall(*ACKNOWLEDGE_WORDS, "--as", "vic:viewer", "--apply", given)
+    assert "vic is a viewer" in answer.err
+    assert "--confirm" not in answer.err
+
+
+def test_how_far_an_action_is_is_said_with_the_time_on_standard_error_and_recorded(oncall, records, monkeypatch):
+    def apply(context):
+        context.report_progress("1 of 1 acknowledged", count=1)
+        return ACKNOWLEDGE.apply(context)
+
+    verb = next(verb for verb in VERBS if verb.name == "acknowledge")
+    reporting = replace(verb, action_type=replace(verb.action_type, apply=apply))
+    monkeypatch.setattr(do, "run_verb", lambda t, _, *rest, run=do.run_verb: run(t, reporting, *rest))
+    given = plan_hash(oncall, *ACKNOWLEDGE_WORDS)
+    answer = oncall(*ACKNOWLEDGE_WORDS, "--apply", given, "--as", "nora")
+    first, second = answer.err.splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d ET  .+, by nora: checks run again first\.", first)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d ET  1 of 1 acknowledged", second)
+    assert "1 of 1 acknowledged" not in answer.out
+    assert records.events() == ["intent", "step", "outcome"]
+
+
+def test_an_action_that_says_nothing_is_said_to_go_on_until_it_has_ended(records, monkeypatch, capsys):
+    monkeypatch.setattr(do, "TICK_S", 0.01)
+    said, deadline = "", monotonic() + 5
+    with do._Progress(records.clients()):
+        while "In progress …" not in said and monotonic() < deadline:
+            sleep(0.005)
+            said += capsys.readouterr().err
+    assert "ET  In progress …" in said
+    sleep(0.05)
+    capsys.readouterr()
+    sleep(0.05)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_interrupted_action_is_named_with_how_to_finish_it(oncall, records, monkeypatch, capsys):
     def interrupted(clients, actor, action_type, plan, *_):
         action_type.apply(replace_context(clients, actor, plan))
         raise KeyboardInterrupt
@@ -179,6 +231,21 @@ def test_an_interrupted_action_is_named_with_how_to_finish_it(oncall, records, m
     with pytest.raises(SystemExit) as ended:
         oncall(*ACKNOWLEDGE_WORDS, "--apply", given)
     assert ended.value.code == INTERRUPTED_CODE
+    said = capsys.readouterr()
+    assert "Interrupted: action abc123 has no outcome" in said.err
+    assert f"In {ABANDONED_AFTER_S} s `oncall finish abc123` reads and records it." in said.err
+    assert said.out == ""
+
+
+def test_what_is_interrupted_before_it_began_has_no_id_to_finish(oncall, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    given = plan_hash(oncall, *ACKNOWLEDGE_WORDS)
+    monkeypatch.setattr(do, "execute", interrupted)
+    with pytest.raises(SystemExit):
+        oncall(*ACKNOWLEDGE_WORDS, "--apply", given)
+    assert "Interrupted before it began; `oncall actions` shows" in capsys.readouterr().err
 
 
 def test_an_action_without_an_outcome_is_finished_once_it_is_abandoned(oncall, records, monkeypatch, capsys):

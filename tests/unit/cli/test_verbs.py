@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +13,13 @@ import pytest
 
 from services.action_registry import ACTION_TYPES
 from services.aliases.edits import EditKind, from_params
+from services.batches.ids import staging_table
 from services.cli.commands import cli
 from services.cli.verbs import VERBS, parse_revert_at
 from services.core.errors import InvalidInput
+from tests.faults.seeds import FIELDS
+from tests.support.memory_bigquery import MemoryProject
+from tests.support.memory_clients import SimulatedClock, in_memory, memory_clients
 from tests.support.paths import ROOT
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)  # 01:45 ET
@@ -140,6 +144,36 @@ def test_no_table_and_no_batch_never_means_all_tables():
             verb("drop").to_args(CLIENTS, typed)
 
 
+def test_a_batch_means_its_staging_tables_that_are_there_now():
+    clock = SimulatedClock()
+    project = MemoryProject(clock)
+    batch, other = "batch_2025-12-29_1767037620", "batch_2025-12-30_1767132000"
+    names = [staging_table(batch, "a"), staging_table(batch, "b"), staging_table(other, "a")]
+    for name in names:
+        project.create_table(name, FIELDS)
+    with in_memory(clock, {}):
+        clients = memory_clients(project)
+        assert set(verb("drop").to_args(clients, {"tables": (), "batch": batch})["tables"]) == set(names[:2])
+        with pytest.raises(InvalidInput, match="'batch_x' has no staging table"):
+            verb("drop").to_args(clients, {"tables": (), "batch": "batch_x"})
+    project.close()
+
+
+def test_what_was_not_typed_is_not_an_argument():
+    typed = {"game_date": date(2025, 12, 29), "scope": None, "players": (), "reason": ""}
+    assert verb("run").to_args(CLIENTS, typed) == {"game_date": "2025-12-29"}
+    given = verb("run").to_args(CLIENTS, {**typed, "scope": "lost", "players": ("ann", "bob")})
+    assert given == {"game_date": "2025-12-29", "scope": "lost", "players": ["ann", "bob"]}
+    nothing = dict.fromkeys(("text", "game_date", "batch_id", "player", "alert_id"))
+    assert verb("note").to_args(CLIENTS, {**nothing, "text": "on it"}) == {"text": "on it"}
+    assert verb("note").to_args(CLIENTS, {**nothing, "game_date": date(2025, 12, 29)}) == {"game_date": "2025-12-29"}
+    assert verb("scale-down").to_args(CLIENTS, {"revert_at": None}) == {}
+    sized = {"instances": 4, "requests": 3}
+    assert verb("set-capacity").to_args(CLIENTS, {**sized, "revert_at": None}) == sized
+    assert verb("resolve").to_args(CLIENTS, {"alert_id": "a", "reason": ""}) == {"alert_id": "a"}
+    assert verb("resolve").to_args(CLIENTS, {"alert_id": "a", "reason": "x"}) == {"alert_id": "a", "why": "x"}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -147,12 +181,24 @@ def test_no_table_and_no_batch_never_means_all_tables():
         ("01:00", "2025-12-31T01:00:00-05:00"),
         ("2025-12-30T13:00:00+00:00", "2025-12-30T13:00:00+00:00"),
         ("tomorrow", "tomorrow"),
+        ("01:45", "2025-12-31T01:45:00-05:00"),  # now is not its next occurrence
+        ("23:59", "2025-12-30T23:59:00-05:00"),
+        ("8:5", "2025-12-30T08:05:00-05:00"),
+        ("0800", "0800"),
+        ("8h:00", "8h:00"),
+        ("08:0h", "08:0h"),
+        ("008:00", "008:00"),
     ],
 )
 def test_a_time_of_day_is_its_next_occurrence_in_new_york(text, expected):
     assert parse_revert_at(text, NOW) == expected
 
 
-def test_a_time_that_no_clock_shows_is_refused():
-    with pytest.raises(InvalidInput, match="25:00"):
-        parse_revert_at("25:00", NOW)
+def test_a_time_of_day_is_on_the_minute():
+    assert parse_revert_at("08:00", NOW + timedelta(seconds=7, microseconds=9)) == "2025-12-30T08:00:00-05:00"
+
+
+@pytest.mark.parametrize("text", ["24:00", "25:00", "08:60"])
+def test_a_time_that_no_clock_shows_is_refused(text):
+    with pytest.raises(InvalidInput, match=text):
+        parse_revert_at(text, NOW)

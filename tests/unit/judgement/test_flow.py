@@ -10,6 +10,7 @@ import pytest
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.result import Health, Problem, Result
+from services.judgement.flow import describe_writes, find_lost_writes
 from services.judgement.statement import Repair, Subject
 from services.nights.balance import balance
 from tests.support.alert_factories import (
@@ -22,8 +23,8 @@ from tests.support.alert_factories import (
     make_unmerged_players,
     make_write_report,
 )
-from tests.support.factories import NOW, TIP_OFF, make_night, make_player, player_without_rows
-from tests.support.night_facts import OUTDATED, UNREAD, judge, make_batches, make_counts, make_facts
+from tests.support.factories import NOW, TIP_OFF, make_attempt, make_night, make_player, player_without_rows
+from tests.support.night_facts import OUTDATED, SETTINGS, UNREAD, judge, make_batches, make_counts, make_facts
 
 PROBLEM = Problem("worker log", NOW, "The newest 10,000 lines were read.")
 
@@ -105,9 +106,70 @@ def test_the_sums_of_players_are_counted_on_both_sides(player, sum_text):
         assert (health, text) == (Health.CRITICAL, f"player counts don't add up: {sum_text}")
 
 
+def test_a_sum_that_does_not_hold_is_named_with_its_batch_and_its_parts():
+    record = make_batch_record(requested=158, details=make_counts(), distinct_keys=3949, collapsed_rows=0)
+    statement = judge(record=Result(record)).get(Subject.CONSERVATION)
+    assert statement.text == "batch_2025-12-29_1767037620: 3,950 staged, but unique + duplicate = 3,949 + 0"
+    assert (statement.part, statement.whole) == (3, 5), "the unique keys are not those that were merged either"
+
+
+def test_sums_that_are_not_known_yet_are_counted_with_those_that_do_not_hold_yet():
+    counts = make_counts(staged=90)
+    record = make_batch_record(state=BatchState.RUNNING, requested=158, details=counts, inserted=None)
+    statement = judge(record=Result(record)).get(Subject.CONSERVATION)
+    assert statement.text == "batch_2025-12-29_1767037620: 2 of 5 checks not known yet"
+    assert (statement.part, statement.whole) == (3, 5)
+
+
+@pytest.mark.parametrize(("collapsed", "health"), [(5, Health.OK), (6, Health.CRITICAL)])
+def test_rows_may_share_keys_up_to_the_limit(collapsed, health):
+    limit = SETTINGS.collapsed_max_pct
+    staged, distinct = round(500 / limit), round(500 / limit) - collapsed
+    record = make_batch_record(
+        produced_rows=staged, staged_rows=staged, distinct_keys=distinct, collapsed_rows=collapsed, inserted=distinct
+    )
+    assert state_of(Subject.CONSERVATION, record=Result(record))[0] is health
+    player = make_player(generated_rows=staged, written_rows=distinct)
+    assert state_of(Subject.CONSERVATION, record=Result(None), night=Result(make_night(player)))[0] is health
+
+
+@pytest.mark.parametrize("unknown", [{"collapsed_rows": None}, {"staged_rows": None}])
+def test_how_many_rows_share_keys_is_unknown_where_a_count_is(unknown):
+    record = make_batch_record(requested=158, details=make_counts(), **{"collapsed_rows": 950, **unknown})
+    running = replace(record, state=BatchState.RUNNING)
+    assert state_of(Subject.CONSERVATION, record=Result(running))[0] is Health.UNKNOWN
+
+
+def test_the_rows_of_players_who_are_missing_do_not_count_as_sharing_keys():
+    night = Result(make_night(*make_players(10), *make_rejected_players(90)))
+    assert state_of(Subject.CONSERVATION, record=Result(None), night=night)[0] is Health.OK
+
+
+def test_rows_that_share_keys_are_counted_as_written_of_generated():
+    night = Result(make_night(*make_players(2, written_rows=5, active_rows=5)))
+    statement = judge(record=Result(None), night=night).get(Subject.CONSERVATION)
+    assert (statement.part, statement.whole) == (10, 50)
+
+
+def test_the_sums_of_an_outdated_night_prove_nothing():
+    night = replace(make_facts().night, outdated=OUTDATED)
+    assert state_of(Subject.CONSERVATION, night=night)[0] is Health.UNKNOWN
+    not_run = Result(make_night(was_run=False), outdated=OUTDATED)
+    assert state_of(Subject.CONSERVATION, night=not_run) == (
+        Health.UNKNOWN,
+        "not run yet, but x does not answer; data of 01:45:10, 98 s old",
+    )
+
+
+def test_unexplained_players_name_the_source_that_could_not_be_read():
+    night = Result(make_night(player_without_rows(), problems=(PROBLEM,)))
+    assert state_of(Subject.CONSERVATION, night=night)[1] == f"1 player unexplained, but {PROBLEM.message}"
+
+
 # --- writes -------------------------------------------------------------------------------------------------------------
 
-BURST = Result(make_write_report(*make_rejection_burst()))
+REJECTED = make_write_report(*make_rejection_burst())
+BURST = Result(REJECTED)
 
 
 def test_rejected_writes_are_critical_while_their_players_are_missing():
@@ -170,6 +232,70 @@ def test_writes_that_are_unread_old_or_read_in_part_are_unknown(writes):
     assert state_of(Subject.WRITES, writes=writes)[0] is Health.UNKNOWN
 
 
+def test_writes_are_unknown_where_their_totals_are():
+    report = replace(make_write_report(), attempted=None, rejected=None)
+    assert describe_writes(report) == "unknown: the job history could not be read"
+    assert describe_writes(replace(report, problems=(PROBLEM,))) == "unknown: the job history could not be read in full"
+    some = replace(report, rejected_at_least=3)
+    assert describe_writes(some) == "at least 3 writes rejected; the totals are unknown"
+    assert describe_writes(replace(some, attempted=10)) == describe_writes(some)
+    assert describe_writes(replace(some, rejected=3)) == describe_writes(some)
+
+
+def test_the_peak_of_writes_is_said_where_it_is_known():
+    report = replace(make_write_report(make_attempt()), peak_outstanding=None)
+    assert describe_writes(report) == "0 of 1 writes rejected"
+
+
+def test_rejected_writes_are_counted_of_those_attempted():
+    statement = judge(writes=BURST).get(Subject.WRITES)
+    assert (statement.part, statement.whole, statement.page) == (90, 90, "dml_errors")
+
+
+def test_exactly_the_share_of_writes_that_must_succeed_is_enough():
+    limit = SETTINGS.model_copy(update={"write_success_pct": 90.0})
+    assert find_lost_writes(make_night(*make_players(9), *make_rejected_players(1)), limit) is None
+    assert find_lost_writes(make_night(*make_players(8), *make_rejected_players(1)), limit) is not None
+
+
+def test_rejected_writes_shown_by_the_players_alone_say_that_the_job_history_is_unread():
+    night = Result(make_night(*make_players(97), *make_rejected_players(3)))
+    text = "3 of 100 generated players have rejected writes, but x did not answer."
+    assert state_of(Subject.WRITES, night=night, writes=UNREAD)[1] == text
+    sources = judge(night=replace(night, outdated=OUTDATED), writes=UNREAD).get(Subject.WRITES).problems
+    assert sources == (UNREAD.problem, OUTDATED)
+    both = judge(night=replace(night, outdated=OUTDATED), writes=BURST).get(Subject.WRITES)
+    assert both.problems == (OUTDATED,)
+
+
+def test_a_repair_is_proven_by_a_fresh_reading_of_the_batches_too():
+    repair = replace(make_batches(make_batch(started=STARTED + timedelta(hours=11))), outdated=OUTDATED)
+    assert state_of(Subject.WRITES, writes=BURST, batches=repair)[0] is Health.UNKNOWN
+
+
+def test_a_rejected_player_who_is_ineligible_now_is_no_obstacle_to_a_repair():
+    night = Result(make_night(*make_players(157), *make_rejected_players(1, eligible=False)))
+    repair = make_batches(make_batch(started=STARTED + timedelta(hours=11)))
+    assert state_of(Subject.WRITES, writes=BURST, night=night, batches=repair)[0] is Health.OK
+
+
+def test_a_player_lost_for_another_reason_is_no_obstacle_to_a_repair():
+    night = Result(make_night(*make_players(157), player_without_rows(generated_rows=0)))
+    repair = make_batches(make_batch(started=STARTED + timedelta(hours=11)))
+    assert state_of(Subject.WRITES, writes=BURST, night=night, batches=repair)[0] is Health.OK
+
+
+def test_only_a_batch_that_began_after_the_last_rejection_is_a_repair():
+    last = REJECTED.last_rejected_at
+    for started, health in ((last, Health.WARNING), (last + timedelta(seconds=1), Health.OK), (None, Health.WARNING)):
+        batches = make_batches(make_batch(started=started, ended=None))
+        assert state_of(Subject.WRITES, writes=BURST, batches=batches)[0] is health
+    untimed = Result(replace(REJECTED, last_rejected_at=None))
+    repair = make_batches(make_batch(started=STARTED + timedelta(hours=11), ended=None))
+    assert state_of(Subject.WRITES, writes=untimed, batches=repair)[0] is Health.WARNING
+    assert state_of(Subject.WRITES, writes=BURST, batches=repair)[1].endswith("repaired at 01:47 ET (06:47 UTC)")
+
+
 # --- staging ------------------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +316,23 @@ def test_staging_tables_that_could_not_be_read_are_unknown():
     unread = Problem("staging tables", NOW, "3 of 5 staging tables of the night could not be read yet.")
     night = Result(make_night(*make_players(158), problems=(unread,)))
     assert state_of(Subject.STAGING, night=night)[0] is Health.UNKNOWN
+
+
+def test_players_missing_for_another_reason_leave_staging_in_order():
+    statement = judge(night=Result(make_night(*make_players(68), *make_rejected_players(90)))).get(Subject.STAGING)
+    assert (statement.health, statement.text) == (Health.OK, "no unmerged rows of this date in staging")
+    assert (statement.part, statement.whole, statement.page) == (0, 158, "staging_tables")
+
+
+def test_of_waiting_players_those_of_the_night_are_the_whole():
+    statement = judge(night=Result(make_night(*make_players(100), *make_unmerged_players(58)))).get(Subject.STAGING)
+    assert (statement.part, statement.whole) == (58, 158)
+
+
+def test_staging_is_unknown_where_the_night_is_outdated_and_not_where_another_source_was_unread():
+    night = make_night(*make_players(158), problems=(PROBLEM,))
+    assert state_of(Subject.STAGING, night=Result(night))[0] is Health.OK
+    assert state_of(Subject.STAGING, night=Result(night, outdated=OUTDATED))[0] is Health.UNKNOWN
 
 
 # --- batch --------------------------------------------------------------------------------------------------------------
@@ -227,6 +370,78 @@ def test_a_success_that_claims_as_many_players_as_are_active_is_one_and_a_smalle
 def test_a_batch_beside_an_unread_source_is_unknown_and_beside_one_that_does_not_exist_is_not():
     assert state_of(Subject.BATCH, batches=make_batches(problems=(PROBLEM,)))[0] is Health.UNKNOWN
     assert state_of(Subject.BATCH, batches=make_batches(not_recorded=(PROBLEM,)))[0] is Health.OK
+
+
+LOGGED = {"state": BatchState.UNVERIFIED_SUCCESS, "record_source": "logs", "health": Health.UNKNOWN}
+STALLED = {"state": BatchState.STALLED, "health": Health.CRITICAL}
+
+
+@pytest.mark.parametrize(
+    ("changes", "active", "lost", "expected"),
+    [
+        ({}, 2, 0, (Health.OK, "consolidated")),
+        (LOGGED, 158, 0, (Health.OK, "reported success, and 158 players are active")),
+        (LOGGED, 68, 90, (Health.CRITICAL, "reported success 158/158, but only 68 players are active")),
+        (
+            {**LOGGED, "generated": None, "requested": None},
+            68,
+            90,
+            (Health.CRITICAL, "reported success 158/unknown, but only 68 players are active"),
+        ),
+        (
+            {**LOGGED, "generated": None, "requested": 100},
+            68,
+            90,
+            (Health.CRITICAL, "reported success 100/100, but only 68 players are active"),
+        ),
+        (
+            {**LOGGED, "generated": 6},
+            152,
+            6,
+            (Health.WARNING, "reported success, unverified: 152 of 158 are active"),
+        ),
+        ({**LOGGED, "generated": 6}, 158, 0, (Health.OK, "reported success, and 158 players are active")),
+        (
+            {**LOGGED, "generated": 0},
+            0,
+            158,
+            (Health.WARNING, "reported success, unverified: 0 of 158 are active"),
+        ),
+        (STALLED, 158, 0, (Health.WARNING, "stalled, and 158 players are active")),
+        ({**STALLED, "generated": 100}, 100, 58, (Health.CRITICAL, "stalled")),
+        (STALLED, 0, 0, (Health.CRITICAL, "stalled")),
+    ],
+)
+def test_a_batch_is_said_with_the_players_who_are_active(changes, active, lost, expected):
+    night = Result(make_night(*make_players(active), *make_rejected_players(lost)))
+    health, text = state_of(Subject.BATCH, batches=make_batches(make_batch(**changes)), night=night)
+    assert (health, text) == (expected[0], f"batch_2025-12-29_1767037620: {expected[1]}")
+
+
+def test_a_claim_cannot_be_verified_without_the_night():
+    health, text = state_of(Subject.BATCH, batches=make_batches(make_batch(**LOGGED)), night=UNREAD)
+    claim = "batch_2025-12-29_1767037620: reported success, unverified"
+    assert (health, text) == (Health.UNKNOWN, f"{claim}, but x did not answer.")
+
+
+@pytest.mark.parametrize(("reading", "changes"), [("batches", {}), ("batches", LOGGED), ("night", LOGGED)])
+def test_a_batch_of_an_outdated_reading_is_unknown(reading, changes):
+    facts = make_facts(batches=make_batches(make_batch(**changes)))
+    old = {"batches": facts.batches, reading: replace(getattr(facts, reading), outdated=OUTDATED)}
+    assert state_of(Subject.BATCH, **old)[0] is Health.UNKNOWN
+
+
+def test_a_date_without_a_batch_says_whether_there_are_games():
+    none = Result(Batches((), ()))
+    assert state_of(Subject.BATCH, batches=none) == (Health.UNKNOWN, "no batch recorded for this date")
+    assert state_of(Subject.BATCH, batches=none, night=UNREAD) == (Health.UNKNOWN, "no batch recorded for this date")
+    no_games = Result(make_night(games=0))
+    assert state_of(Subject.BATCH, batches=none, night=no_games) == (Health.NONE_EXPECTED, "no games, no batch")
+    assert state_of(Subject.BATCH, batches=replace(none, outdated=OUTDATED), night=no_games)[0] is Health.UNKNOWN
+
+
+def test_a_stalled_batch_whose_players_are_all_active_needs_no_resuming():
+    assert judge(batches=make_batches(make_batch(**STALLED))).get(Subject.BATCH).repair is None
 
 
 # --- what is known of a night without runs, writes or batches ---------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from services.core.result import Health, Problem, Result
 from services.core.settings import Settings
 from services.judgement.inputs import judge_inputs
-from services.nights.coverage import NightCoverage
+from services.nights.coverage import CoverageHistory, NightCoverage
 from services.nights.game_inputs import GameInputs, list_game_inputs
 from tests.support.factories import NIGHT, make_night, make_player
 from tests.support.seeded_nights import make_facts
@@ -126,6 +126,69 @@ def test_without_the_history_they_are_unknown_and_a_gap_is_critical_all_the_same
 
 def test_a_day_without_games_has_no_inputs():
     assert judge(0, ()).health is Health.NONE_EXPECTED
+
+
+def test_the_number_that_is_usual_is_expected_of_the_night():
+    usual = [make_day(n, 10) for n in range(1, 10)]
+    statement = judge(126, make_games(9), usual)
+    assert (statement.part, statement.whole, statement.page) == (126, 126, "coverage")
+    assert judge(126, make_games(9), []).whole is None
+
+
+def test_only_earlier_nights_with_games_are_compared():
+    usual = [make_day(n, 9) for n in range(1, 6)]
+    later_or_empty = [make_day(0, 9, 40), make_day(-1, 9, 40), *(make_day(n, 0) for n in range(6, 15))]
+    night = make_night(*[make_player(player_lookup=f"p{n}") for n in range(126)], game_inputs=make_games(9))
+    facts = replace(make_facts(night, ()), usual=Result(CoverageHistory((*usual, *later_or_empty), ())))
+    statement = judge_inputs(facts, Settings.from_env({"INPUTS_MIN_NIGHTS": "5"}))
+    assert (statement.text, statement.whole) == ("126 eligible in 9 games: 14 a game, usually 14", 126)
+    assert judge_inputs(facts, Settings.from_env({"INPUTS_MIN_NIGHTS": "6"})).text.startswith("5 earlier game dates")
+
+
+def test_of_nights_equally_near_in_size_the_nine_latest_are_compared():
+    usual = [make_day(n, 9, 14 if n <= 5 else 30) for n in range(1, 21)]
+    assert judge(126, make_games(9), usual).text.endswith("usually 14")
+    assert judge(
+        126, make_games(9), [day for day in usual if day.eligible != 126 or day.game_date != NIGHT - timedelta(days=1)]
+    ).text.endswith("usually 30")
+
+
+@pytest.mark.parametrize(("eligible", "health"), [(1120, Health.OK), (1119, Health.CRITICAL)])
+def test_exactly_the_share_of_the_usual_number_is_enough(eligible, health):
+    usual = [make_day(n, 10, 140) for n in range(1, 10)]
+    day_in_context = [replace(day, in_context=320, with_odds=150) for day in usual]
+    assert judge(eligible, make_games(10), day_in_context).health is health
+
+
+def test_a_spread_of_three_standard_deviations_is_allowed():
+    """Medians: 100 a game, and 10 from it, which is a standard deviation of 14.8; three of them are 44.5."""
+    usual = [make_day(n, 10, per_game) for n, per_game in enumerate((90, 110, 90, 110, 100, 90, 110, 100, 110), 1)]
+    assert judge(560, make_games(10), usual).health is Health.OK
+    assert judge(550, make_games(10), usual).health is Health.CRITICAL
+
+
+def test_games_and_teams_are_listed_with_commas():
+    games = list(make_games(9))
+    for n in (1, 2):
+        games[n] = replace(games[n], in_context=(0, 0))
+    for n in (3, 4):
+        games[n] = replace(games[n], in_context=(0, 16))
+    for n in (5, 6):
+        games[n] = replace(games[n], with_odds=0)
+    text = "no context for A1@H1, A2@H2; no context for 2 teams: A3, A4; no odds for A5@H5, A6@H6"
+    assert text in judge(126, tuple(games)).text
+    unlisted = judge(126, make_games(9), unlisted_games=("g1", "g2"))
+    assert unlisted.text == "active rows for 2 games without context: g1, g2"
+
+
+def test_an_outdated_reading_leaves_a_day_without_games_and_a_first_week_unknown():
+    no_games = make_facts(make_night(), ())
+    old_night = replace(no_games.night, outdated=DOWN)
+    assert judge_inputs(replace(no_games, night=old_night), SETTINGS).health is Health.UNKNOWN
+    first_week = make_facts(make_night(make_player(), game_inputs=make_games(1)), ())
+    for reading in ("night", "usual"):
+        old = replace(first_week, **{reading: replace(getattr(first_week, reading), outdated=DOWN)})
+        assert judge_inputs(old, SETTINGS).health is Health.UNKNOWN
 
 
 def odds(name: str | None, away: str | None = "NYK", home: str | None = "NOP"):

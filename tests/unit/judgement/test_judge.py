@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.alerts.evaluation import evaluate_rules
+from services.batches.reader import Batches
 from services.batches.state import HEALTH_BY_BATCH_STATE, BatchState
-from services.core.result import Health, Problem, Result
+from services.core.result import DataSource, Health, Problem, Result
 from services.judgement.judge import judge_night
 from services.judgement.statement import Repair, Subject
+from services.nights.written_rows import SystemRows
 from tests.support.alert_factories import (
     make_batch,
     make_batch_record,
@@ -46,12 +48,85 @@ def test_no_night_is_green_while_a_reading_is_missing_or_old(reading, state):
     assert ("x did not answer" in judgement.headline) or ("98 s old" in judgement.headline)
 
 
+PAGE_BY_SUBJECT = {
+    Subject.PLAYERS: "missing_players",
+    Subject.ROWS: "coverage",
+    Subject.INPUTS: "coverage",
+    Subject.LINES: "missing_players",
+    Subject.NAMES: "missing_players",
+    Subject.CONSERVATION: "runs",
+    Subject.WRITES: "dml_errors",
+    Subject.STAGING: "staging_tables",
+    Subject.BATCH: "runs",
+}
+
+
+def test_every_statement_has_its_page_whether_it_is_proven_or_its_sources_are_unread():
+    unread = judge(**dict.fromkeys(READINGS, UNREAD))
+    for judgement in (judge(), unread):
+        assert {statement.subject: statement.page for statement in judgement.statements} == PAGE_BY_SUBJECT
+    texts = {statement.text for statement in unread.statements}
+    assert texts == {"unknown since 01:45 ET (06:45 UTC): x did not answer."}
+
+
 def test_the_headline_names_the_worst_statement_with_its_repair():
     night = Result(make_night(*make_players(153), *make_unmerged_players(5)))
     judgement = judge(night=night)
     assert judgement.headline.startswith("Staging tables: 5 players with unmerged rows in staging")
     assert judgement.repairs[0] is Repair.CONSOLIDATE
     assert judgement.details[0] == judgement.get(Subject.PLAYERS).sentence, "what the headline leaves out"
+
+
+def test_what_the_headline_asks_for_is_repaired_first_and_each_repair_is_named_once():
+    doubled = (SystemRows("ensemble_v1", 153, 3825, 3826, 1),)
+    night = make_night(*make_players(100), *make_rejected_players(3), *make_unmerged_players(55), systems=doubled)
+    judgement = judge(night=Result(night))
+    asked = [statement.repair for statement in judgement.statements if statement.repair is not None]
+    assert asked == [Repair.CONSOLIDATE, Repair.REMOVE_DUPLICATES, Repair.CONSOLIDATE]
+    assert judgement.headline.startswith("58 of 158 players are missing: 55 of them staged")
+    assert judgement.repairs == (Repair.CONSOLIDATE, Repair.REMOVE_DUPLICATES)
+
+
+def test_what_is_proven_needs_no_repair():
+    """Two of two hundred players: the night is above its threshold."""
+    judgement = judge(night=Result(make_night(*make_players(199), *make_rejected_players(1))))
+    players = judgement.get(Subject.PLAYERS)
+    assert (players.is_proven, players.repair) == (True, Repair.RERUN_PLAYERS)
+    assert Repair.RERUN_PLAYERS not in judgement.repairs
+
+
+def test_everything_that_was_read_is_named_once():
+    log, jobs = DataSource("log", NOW), DataSource("jobs", NOW)
+    night = Result(make_night(*make_players(158), sources=(log, jobs)))
+    writes = Result(replace(make_write_report(make_attempt()), sources=(jobs,)))
+    sources = judge(night=night, writes=writes).sources
+    assert (sources.count(log), sources.count(jobs)) == (1, 1)
+
+
+NO_GAMES = Result(make_night(games=0, was_run=False))
+
+
+def test_a_date_without_games_says_so_whatever_is_unread():
+    judgement = judge(night=NO_GAMES, batches=UNREAD, writes=UNREAD)
+    text = "No games on this date, so no predictions are expected"
+    assert (judgement.health, judgement.headline, judgement.details) == (Health.NONE_EXPECTED, text, ())
+    assert judgement.lead is judgement.get(Subject.PLAYERS)
+    assert judgement.statements[0].health is Health.UNKNOWN
+
+
+def test_on_a_date_without_games_what_is_wrong_leads_all_the_same():
+    warned = judge(night=Result(make_night(games=0, was_run=False, unlisted_games=("g1",))))
+    assert (warned.health, warned.lead.subject) == (Health.WARNING, Subject.INPUTS)
+    burst, no_batch = Result(make_write_report(*make_rejection_burst())), Result(Batches((), ()))
+    rejected = judge(night=NO_GAMES, writes=burst, batches=no_batch)
+    assert (rejected.health, rejected.headline.partition(":")[0]) == (Health.WARNING, "DML errors")
+
+
+def test_on_a_date_without_games_an_unread_source_does_not_hide_what_is_wrong():
+    unlisted = Result(make_night(games=0, was_run=False, unlisted_games=("g1",)))
+    judgement = judge(night=unlisted, writes=UNREAD)
+    assert (judgement.health, judgement.get(Subject.INPUTS).health) == (Health.UNKNOWN, Health.WARNING)
+    assert judgement.headline.startswith("DML errors: unknown since")
 
 
 def nights() -> st.SearchStrategy[Any]:

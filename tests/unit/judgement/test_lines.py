@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from services.judgement.lines import judge_lines
 from services.judgement.statement import Repair
 from services.nights.line_counts import PlayerLines
 from services.nights.player_stages import read_night
+from services.nights.rows import LINE_OF_ODDS, LINE_OF_ROW, TIME_OF_CHANGE, TIME_OF_ROW
 from tests.support.alert_factories import make_batch
 from tests.support.factories import make_night, make_player
 from tests.support.memory_rows import NIGHT, context_row, prediction_row
@@ -159,3 +161,72 @@ def test_a_long_list_is_shortened():
     moved = tuple(PlayerLines(f"p{n}", (Decimal(20),), (Decimal(22),), Decimal(22), None, 0) for n in range(5))
     text = judge_lines(make_facts(make_night(lines=moved), ())).text
     assert text.endswith("(p0 20, odds 22; p1 20, odds 22; p2 20, odds 22 and 2 more)")
+
+
+def make_lines(name: str = "ann", predicted: int = 20, offered: int = 20, **changes: Any) -> PlayerLines:
+    line = Decimal(offered)
+    return replace(PlayerLines(name, (Decimal(predicted),), (line,), line, TIP_OFF, 0), **changes)
+
+
+def test_players_on_their_newest_line_are_counted_of_those_compared():
+    night = make_night(lines=(make_lines("ann"), make_lines("bob"), make_lines("cat", offered=22)))
+    statement = judge(night)
+    assert (statement.part, statement.whole, statement.page) == (2, 3, "missing_players")
+    assert statement.text.startswith("1 of 3 players are predicted for another line than the newest odds (cat 20, ")
+    in_order = judge(make_night(lines=(make_lines("ann"), make_lines("bob"))))
+    assert in_order.text == "all 2 players with odds are predicted for their newest line"
+
+
+def test_a_line_is_kept_by_a_re_run_only_where_the_game_has_not_begun():
+    kept = make_lines(offered=22, rerun_line=Decimal(20))
+    assert "the context has the old line of 1 of them" in judge(make_night(lines=(kept,))).text
+    assert "the context" not in judge(make_night(lines=(kept,)), TIP_OFF).text
+    untimed = replace(kept, tip_off=None)
+    assert "the context has the old line of 1 of them" in judge(make_night(lines=(untimed,)), TIP_OFF).text
+
+
+@pytest.mark.parametrize(
+    ("absent", "text"),
+    [
+        ({TIME_OF_ROW}, "; when rows were made is not recorded"),
+        ({TIME_OF_CHANGE}, "; when rows were changed is not recorded"),
+        (
+            {TIME_OF_ROW, TIME_OF_CHANGE},
+            "; when rows were made is not recorded; when rows were changed is not recorded",
+        ),
+    ],
+)
+def test_times_that_are_not_recorded_are_said_beside_the_lines(absent, text):
+    night = make_night(lines=(make_lines("ann"), make_lines("bob")), absent_columns=frozenset(absent))
+    assert judge(night).text == f"all 2 players with odds are predicted for their newest line{text}"
+
+
+@pytest.mark.parametrize(
+    ("players", "absent", "text"),
+    [
+        ([make_player()], {LINE_OF_ROW}, "the predictions have no column current_points_line"),
+        ([make_player()], {LINE_OF_ODDS, TIME_OF_ROW}, "the odds have no column points_line"),
+        ([make_player()], set(), "no player has both active rows and odds with a line"),
+        ([], set(), "no active row yet"),
+    ],
+)
+def test_why_nothing_is_compared_is_said(players, absent, text):
+    statement = judge(make_night(*players, absent_columns=frozenset(absent)))
+    assert (statement.text, statement.recorded) == (text, False)
+
+
+def test_late_rows_of_players_without_a_line_to_compare_are_a_warning():
+    late = make_lines(offered=20, late_rows=2)
+    statement = judge(make_night(lines=(replace(late, offered=(), rerun_line=None),)))
+    assert (statement.health, statement.text) == (Health.WARNING, "2 rows of 1 player made after tip-off (ann)")
+
+
+def test_an_outdated_night_with_nothing_to_compare_is_unknown():
+    facts = make_facts(make_night(), ())
+    down = Problem("BigQuery", TIP_OFF, "BigQuery does not answer")
+    assert judge_lines(replace(facts, night=replace(facts.night, outdated=down))).health is Health.UNKNOWN
+
+
+def test_as_many_names_as_are_shown_are_not_shortened():
+    moved = tuple(make_lines(f"p{n}", offered=22) for n in range(3))
+    assert judge(make_night(lines=moved)).text.endswith("(p0 20, odds 22; p1 20, odds 22; p2 20, odds 22)")

@@ -36,6 +36,61 @@ def test_a_rise_is_a_warning():
     assert judge(94).health is Health.WARNING
 
 
+def test_a_rise_says_how_many_names_would_match_through_an_alias_and_an_unchanged_number_does_not():
+    by_alias = make_unmatched_names(2, alias_canonical="ann")
+    night = make_night(*make_players(98), *make_unmatched_names(50), *by_alias)
+    statement = judge_names(make_facts(night=Result(night), usual=BEFORE), SETTINGS)
+    assert (statement.health, statement.part, statement.whole) == (Health.WARNING, 100, 150)
+    assert statement.text == (
+        "50 of 150 odds names match no player in context, and no alias"
+        "; 2 more would match through an alias; 3 of 150 on the game date before"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "unresolved", "before", "health"),
+    [
+        (100, 10, (0, 100), Health.WARNING),  # exactly as many more, and as many percentage points
+        (100, 9, (0, 100), Health.OK),
+        (1000, 50, (0, 1000), Health.OK),  # many more, of very many
+        (20, 9, (0, 20), Health.OK),  # a large share, of few
+        (100, 30, (25, 100), Health.OK),
+        (100, 15, (6, 50), Health.OK),
+    ],
+)
+def test_a_rise_is_one_in_number_and_in_share(names, unresolved, before, health):
+    night = make_night(*make_players(names - unresolved), *make_unmatched_names(unresolved))
+    usual = Result(make_names_before(before[0], of=before[1]))
+    assert judge_names(make_facts(night=Result(night), usual=usual), SETTINGS).health is health
+
+
+def test_a_player_in_context_is_matched_exactly_whatever_alias_he_has():
+    night = make_night(*make_players(100, alias_canonical="ann"), *make_unmatched_names(50))
+    text = judge_names(make_facts(night=Result(night), usual=BEFORE), SETTINGS).text
+    assert text.startswith("50 of 150 odds names")
+    assert "0 more would match through an alias" in text
+
+
+def test_of_several_nights_before_the_last_is_compared():
+    earlier, last = make_names_before(90, of=100, days_before=2), make_names_before(3, of=150)
+    assert judge(94, Result(CoverageHistory((*earlier.days, *last.days), ()))).health is Health.WARNING
+
+
+@pytest.mark.parametrize("usual", [BEFORE, Result(CoverageHistory((), ()))])
+@pytest.mark.parametrize("unresolved", [0, 8])
+def test_an_outdated_night_or_unread_aliases_leave_it_unknown(usual, unresolved):
+    players = make_players(9 if unresolved else 0)
+    for night in (
+        Result(make_night(*players, *make_unmatched_names(unresolved)), outdated=OUTDATED),
+        Result(make_night(*players, problems=(Problem("aliases", NOW, "no answer"),))),
+    ):
+        assert judge_names(make_facts(night=night, usual=usual), SETTINGS).health is Health.UNKNOWN
+
+
+def test_an_outdated_history_without_an_earlier_night_leaves_it_unknown():
+    assert judge(usual=Result(CoverageHistory((), ()), outdated=OUTDATED)).health is Health.UNKNOWN
+
+
 def test_the_night_before_is_the_last_one_with_odds():
     no_games, earlier = make_names_before(0, of=0), make_names_before(90, of=100, days_before=2)
     assert judge(94, Result(CoverageHistory((*earlier.days, *no_games.days), ()))).health is Health.OK

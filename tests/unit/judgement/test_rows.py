@@ -15,6 +15,7 @@ from services.judgement.facts import NightFacts
 from services.judgement.judge import judge_night
 from services.judgement.rows import judge_rows
 from services.judgement.statement import Repair, Subject
+from services.nights.rows import LINE_OF_ROW
 from services.nights.written_rows import SystemRows
 from tests.support.alert_factories import SETTINGS, failed_result, make_batch, make_write_report, ok_result
 from tests.support.factories import NIGHT, NOW, TIP_OFF, make_history, make_night, make_player
@@ -145,6 +146,89 @@ def test_without_record_and_earlier_nights_the_expected_rows_are_not_recorded():
     night = make_night_of({"ensemble_v1": 5}, recorded_rows=None)
     statement = judge_rows(make_facts(night, usual=ok_result(make_history())), SETTINGS)
     assert (statement.health, statement.recorded) == (Health.NONE_EXPECTED, False)
+
+
+def test_no_rows_are_expected_of_a_night_that_was_not_run_or_has_nobody_active():
+    not_run = make_night(make_player(active_rows=0, written_rows=0), was_run=False)
+    no_games = make_night(games=0, was_run=False)
+    nobody = make_night(make_player(active_rows=0, written_rows=0))
+    for night, text in (
+        (not_run, "not run yet, no rows expected"),
+        (no_games, "no games, no rows expected"),
+        (nobody, "no active players, no rows expected"),
+    ):
+        statement = judge_rows(make_facts(night), SETTINGS)
+        assert (statement.subject, statement.health, statement.text) == (Subject.ROWS, Health.NONE_EXPECTED, text)
+        old = judge_rows(replace(make_facts(night), night=Result(night, outdated=PROBLEM)), SETTINGS)
+        assert old.health is Health.UNKNOWN
+
+
+def test_a_night_that_was_not_run_expects_no_rows_though_some_are_active():
+    """Whether a contradiction is one is said of its players."""
+    statement = judge_rows(make_facts(replace(WHOLE, was_run=False)), SETTINGS)
+    assert statement.health is Health.NONE_EXPECTED
+
+
+def test_where_rows_have_no_line_duplicates_are_not_recorded():
+    night = replace(WHOLE, absent_columns=frozenset((LINE_OF_ROW,)))
+    assert judge_rows(make_facts(night), SETTINGS).text.endswith("are there, duplicate keys are not recorded")
+
+
+NOTHING_USUAL = ok_result(make_history())
+UNRECORDED = make_night_of({"ensemble_v1": 5}, recorded_rows=None)
+
+
+def test_rows_whose_expected_number_is_not_recorded_are_counted():
+    statement = judge_rows(make_facts(UNRECORDED, usual=NOTHING_USUAL), SETTINGS)
+    assert statement.text == "640 active rows, no duplicate keys; how many are expected is not recorded"
+    assert (statement.subject, statement.page) == (Subject.ROWS, "coverage")
+
+
+@pytest.mark.parametrize("reading", ["night", "usual"])
+def test_expected_rows_that_an_old_reading_does_not_record_are_unknown(reading):
+    facts = make_facts(UNRECORDED, usual=NOTHING_USUAL)
+    old = replace(facts, **{reading: replace(getattr(facts, reading), outdated=PROBLEM)})
+    assert judge_rows(old, SETTINGS).health is Health.UNKNOWN
+
+
+def test_duplicates_and_an_unread_history_are_never_merely_not_recorded():
+    doubled = replace(UNRECORDED, systems=(SystemRows("ensemble_v1", 128, 640, 641, 1),))
+    assert judge_rows(make_facts(doubled, usual=NOTHING_USUAL), SETTINGS).health is Health.CRITICAL
+    assert judge_rows(make_facts(UNRECORDED, usual=failed_result()), SETTINGS).health is Health.UNKNOWN
+
+
+def test_one_absent_system_is_critical_however_small_its_part_of_the_rows():
+    names = [f"system_{n:02}" for n in range(20)]
+    usual = make_history(*[dict.fromkeys(names, (114, 570))] * 3)
+    facts = make_facts(make_night_of(dict.fromkeys(names[1:], 5), recorded_rows=None), usual=ok_result(usual))
+    statement = judge_rows(facts, SETTINGS)
+    assert (statement.health, statement.text) == (
+        Health.CRITICAL,
+        "system_00: 0 of 128 players; 640 of 12,800 rows missing (128 players incomplete)",
+    )
+
+
+@pytest.mark.parametrize(("warning", "critical", "health"), [(80, 75, "ok"), (81, 80, "warning"), (90, 81, "critical")])
+def test_a_share_of_rows_at_a_threshold_is_on_its_better_side(warning, critical, health):
+    facts = make_facts(make_night_of({"ensemble_v1": 20}))  # of 25 that were generated
+    limits = SETTINGS.model_copy(update={"rows_warning_pct": float(warning), "rows_critical_pct": float(critical)})
+    assert judge_rows(replace(facts, usual=NOTHING_USUAL), limits).health == health
+
+
+def test_a_system_of_which_each_player_has_rows_is_short_in_rows():
+    keys = dict.fromkeys(SYSTEMS, 5) | {"xgboost_v1": 4}
+    text = judge_rows(make_facts(make_night_of(keys, generated_rows=24)), SETTINGS).text
+    assert text == "xgboost_v1: 512 of 640 rows; 128 of 3,200 rows missing (128 players incomplete)"
+
+
+def test_a_running_batch_with_all_its_rows_needs_no_time_in_its_sentence():
+    facts = make_facts(WHOLE, BatchState.RUNNING, now=TIP_OFF - timedelta(hours=4))
+    statement = judge_rows(facts, SETTINGS)
+    assert (statement.health, statement.text[:9]) == (Health.OK, "all 3,200")
+
+
+def test_a_whole_night_needs_no_repair():
+    assert judge_rows(make_facts(WHOLE), SETTINGS).repair is None
 
 
 def test_the_judgement_of_the_night_has_the_rows():

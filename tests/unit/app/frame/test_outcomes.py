@@ -172,3 +172,73 @@ def test_an_outcome_waits_for_the_page_that_does_not_show_it_yet(world):
     assert "Save 4 aliases" in world.bell()
     world.held_id = ""
     assert world.cards()
+
+
+def make_handle(error: str = "", key: str = "k1 1", done: bool = False) -> ActionHandle:
+    """An action that this session has begun; with an error it ended before it was recorded."""
+    future: Future[Action] = Future()
+    if error:
+        future.set_exception(OnCallError(error))
+    elif done:
+        future.set_result(SAVED)
+    return ActionHandle(key, "staging.drop", "6 tables", "Drop 6 tables", NOW - timedelta(seconds=2), future)
+
+
+def test_an_action_that_has_begun_is_counted_once_before_and_after_the_log_has_it(world):
+    world.handles = {"k1 1": make_handle()}
+    said = world.bell()
+    assert said.startswith("Recent actions :blue-badge[1 running]")
+    assert "**Drop 6 tables**" in said
+    assert "Running the checks again…" in said
+    world.actions = (replace(RUNNING, key="k1"),)
+    said = world.bell()
+    assert said.startswith("Recent actions :blue-badge[1 running]")
+    assert "Running the checks again…" not in said
+    world.actions = (replace(SAVED, key="k1"),)
+    assert "Running the checks again…" in world.bell(), "an earlier attempt with the same key has ended"
+
+
+def test_an_action_that_ended_well_is_neither_starting_nor_waiting_for_a_person(world):
+    world.handles = {"k1 1": make_handle(done=True)}
+    assert not world.cards()
+    assert world.bell().startswith("Recent actions\n")
+
+
+def test_a_bell_without_actions_says_for_how_many_days_there_were_none(world):
+    world.cards()
+    assert [caption.value for caption in world.app.caption] == ["No actions in 7 days"]
+    world.handles = {"k1 1": make_handle()}
+    world.cards()
+    assert not world.app.caption
+
+
+def test_of_many_outcomes_the_newest_three_are_cards_and_the_newest_is_spoken(world):
+    ended = [NOW - timedelta(seconds=age) for age in (9, 3, 6, 12)]
+    world.actions = tuple(
+        replace(SAVED, action_id=f"a{at:%S}", key=f"k{at:%S}", message=f"ended at {at:%S}", ended_at=at) for at in ended
+    )
+    assert world.cards() == ["ended at 57", "ended at 54", "ended at 51"]
+    (status,) = [html.proto.body for html in world.app.get("html")]
+    assert "Save 4 aliases: ended at 57" in status
+
+
+def test_the_bell_lists_the_eight_that_ended_last_beside_what_runs(world):
+    ended = [replace(SAVED, action_id=f"e{n}", key=f"e{n}", title=f"Ended {n}") for n in range(9)]
+    world.actions = (RUNNING, *ended)
+    said = world.bell()
+    assert "Re-run 90 players" in said
+    assert "Ended 7" in said
+    assert "Ended 8" not in said
+
+
+def test_an_outcome_is_news_for_thirty_seconds(world):
+    world.actions = (replace(SAVED, ended_at=NOW - timedelta(seconds=30)),)
+    assert not world.cards()
+    world.actions = (replace(SAVED, ended_at=NOW - timedelta(seconds=29)),)
+    assert world.cards()
+
+
+def test_what_a_check_of_an_unfinished_action_found_is_a_card(world, monkeypatch):
+    monkeypatch.setattr(action_feed, "last_finish", lambda: (NOW - timedelta(seconds=1), "It is still under way."))
+    assert world.cards() == ["It is still under way."]
+    assert not world.app.button

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -51,6 +52,41 @@ def test_five_hundred_bad_lines_are_one_list(paste):
     assert "- and 130 more" in said
 
 
+def test_as_many_problems_as_are_listed_are_listed_without_a_rest(paste):
+    _, said = paste("nocomma\n" * 20)
+    assert "- Line 20: expected" in said
+    assert "more" not in said
+    _, one = paste("nocomma")
+    assert "**0 of 1 line valid**" in one
+    assert "**1 problem.**" in one
+
+
+def test_an_empty_box_says_nothing(paste):
+    changes, said = paste("")
+    assert (changes, said) == ((), "### Paste aliases")
+
+
+def test_lines_that_exist_already_change_nothing(paste):
+    changes, said = paste("herbjones,herbertjones")
+    assert changes == ()
+    assert said.endswith("**1 of 1 line valid**, 1 of them exists already")
+    assert paste("herbjones,herbertjones\ngarytrentjr,garytrent")[1].endswith("2 of them exist already")
+
+
+def test_a_suggestion_that_cannot_be_saved_is_named_without_a_line(paste):
+    bad = Edit(EditKind.ADD, "someone", "nobodyatall")
+    changes, said = paste("lebronj,lebronjames", (bad,))
+    assert changes == ()
+    assert "- Canonical nobodyatall is not in the player registry." in said
+    assert "**1 of 1 line valid**" in said
+
+
+def test_of_lines_with_the_same_alias_the_first_is_named(paste):
+    _, said = paste("someone,nobodyatall\nlebronj,lebronjames\nsomeone,nobodyatall")
+    assert "- Line 1: Canonical nobodyatall is not in the player registry." in said
+    assert "- Line 3: Canonical" not in said
+
+
 def test_more_lines_than_are_saved_together_are_counted(paste):
     changes, said = paste("\n".join(f"alias{n},herbertjones" for n in range(500)))
     assert changes == ()
@@ -65,7 +101,7 @@ def test_what_is_accepted_and_what_is_pasted_are_saved_together_with_what_they_r
         (EditKind.DEACTIVATE, "garytrentjr"),
         (EditKind.ADD, "garytrent"),
     ]
-    assert "**3 of 3 lines valid**, 1 of them exist already" in said
+    assert "**3 of 3 lines valid**, 1 of them exists already" in said
     assert "Reverses the existing alias garytrentjr → garytrent." in said
 
 
@@ -116,3 +152,12 @@ def test_lines_that_were_saved_leave_the_box_once(text, saved, state, kept):
     if not kept:
         app.text_area[0].set_value(text).run()
         assert app.text_area[0].value == text, "pasted again it says that it exists"
+
+
+def test_another_action_of_the_session_leaves_the_box_open_and_its_lines_in_it():
+    app = AppTest.from_function(page, args=(REGISTRY, ()), default_timeout=20).run()
+    app.text_area[0].set_value("herbjones,herbertjones").run()
+    (save,) = save_of("herbjones,herbertjones").values()
+    app.session_state["action handles"] = {"k": replace(save, action_name="staging.drop")}
+    app.run()
+    assert not app.text_area[0].disabled
