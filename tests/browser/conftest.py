@@ -17,7 +17,6 @@ from tests.support.paths import ROOT
 from tests.support.processes import free_port, wait_for_server
 from tests.support.sandbox import dashboard_env
 
-STARTUP_TIMEOUT_S = 60
 EXPECT_TIMEOUT_MS = 30_000  # of Playwright's five seconds a slow machine needs more for one page
 
 
