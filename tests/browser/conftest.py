@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 from tests.support.processes import free_port, wait_for_server
 from tests.support.sandbox import dashboard_env
 
-EXPECT_TIMEOUT_MS = 30_000  # of Playwright's five seconds a slow machine needs more for one page
+EXPECT_TIMEOUT_MS = 30_000  # a page takes longer than Playwright's five seconds on a slow machine
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,8 +25,8 @@ def _remember(work: Callable[..., Any]) -> Callable[..., Any]:
     """`work` on a text, done once for each text that carries no rows. What it gives is not changed by anyone."""
     remembered = lru_cache(MAX_TEXTS)(work)
 
-    def do_once(sql: str, *project: str) -> Any:  # noqa: ANN401 — the emulator's own types
-        return (work if len(sql) > MAX_TEXT_CHARACTERS else remembered)(sql, *project)
+    def do_once(sql: str, *context: Any) -> Any:  # noqa: ANN401 — the emulator's own types
+        return (work if len(sql) > MAX_TEXT_CHARACTERS else remembered)(sql, *context)
 
     return do_once
 
@@ -57,13 +57,11 @@ def share_work() -> None:
         (executor, "detect_drop_routine"): None,
     }
 
-    @lru_cache(MAX_TEXTS)
+    @_remember
     def translate_text(sql: str, schema: _Schema, caller: Any) -> Any:  # noqa: ANN401 — the emulator's own types
         return translate(SQLTranslator(), sql, schema=schema.tables, caller=caller)
 
-    def translate_once(self: SQLTranslator, bq_sql: str, *, schema: Any = None, caller: Any = None) -> Any:  # noqa: ANN401
-        if len(bq_sql) > MAX_TEXT_CHARACTERS:
-            return translate(self, bq_sql, schema=schema, caller=caller)
+    def translate_once(_: SQLTranslator, bq_sql: str, *, schema: Any = None, caller: Any = None) -> Any:  # noqa: ANN401
         return translate_text(bq_sql, _Schema(repr(schema), schema), caller)
 
     if Dialect.parse is _parse:

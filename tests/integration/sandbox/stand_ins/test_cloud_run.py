@@ -44,7 +44,7 @@ def get_settled(clients: Clients) -> run_v2.Service:
 
 def start_update(clients: Clients, mask: list[str], **options: bool) -> Operation:
     """The operation of a change to at most 2 instances, 1 request each."""
-    service = get_settled(clients)
+    service = clients.run.get_service(name=SERVICE)
     service.scaling.max_instance_count = 2
     service.template.max_instance_request_concurrency = 1
     request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": mask}, **options)
@@ -264,7 +264,7 @@ def test_a_mask_may_be_written_in_either_case(cloud_run_with_worker, blank_sandb
 
 
 def test_what_a_revision_does_not_set_comes_back_as_the_default(cloud_run_with_worker, blank_clients):
-    service = get_settled(blank_clients)
+    service = blank_clients.run.get_service(name=SERVICE)
     service.template.scaling.max_instance_count = 0
     service.template.max_instance_request_concurrency = 0
     mask = ["template.scaling.max_instance_count", "template.max_instance_request_concurrency"]
@@ -276,7 +276,7 @@ def test_what_a_revision_does_not_set_comes_back_as_the_default(cloud_run_with_w
 
 
 def test_a_revision_name_that_is_taken_is_refused(cloud_run_with_worker, blank_clients):
-    service = get_settled(blank_clients)
+    service = blank_clients.run.get_service(name=SERVICE)
     service.template.revision = "prediction-worker-00011-zw5"
     service.template.max_instance_request_concurrency = 7
     with pytest.raises(Conflict, match="Revision named 'prediction-worker-00011-zw5' with different configuration"):
