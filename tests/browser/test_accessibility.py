@@ -169,7 +169,10 @@ def test_a_filter_link_opens_filtered_and_the_menu_drops_the_filter(page, dashbo
     assert page.evaluate("window.isSameDocument"), "a link does not load the app anew"
 
 
-MAX_LAYOUT_SHIFT = 0.1  # "good" in Core Web Vitals; what comes later on a slow machine shifts a page by 0.03 once
+MAX_LAYOUT_SHIFT = (
+    0.03  # 0.1 is "good" in Core Web Vitals; on a first look the answers that come one by one shift it further
+)
+SLOWDOWN = 4  # of the browser's processor while the page loads: the parts are drawn one after another then
 REFRESHES = 3
 OBSERVE_SHIFTS = """
 window.shifts = [];
@@ -196,7 +199,10 @@ def test_a_page_keeps_still_while_it_loads_in_a_browser_without_a_cache_and_refr
         context.add_init_script(OBSERVE_SHIFTS)
         page = context.new_page()
         page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(frame)))
+        devtools = context.new_cdp_session(page)
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
         open_settled(page, address)
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": 1})
         for _ in range(REFRESHES):
             received.clear()
             page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")  # as Back does, without another page
