@@ -16,7 +16,8 @@ from services.sandbox.bigquery.sql_analysis import Analysis
 
 _AGGREGATE_WITHOUT_NULLS = re.compile(r"ARRAY_AGG\s*\(\s*DISTINCT\b.*?\bIGNORE\s+NULLS", re.IGNORECASE | re.DOTALL)
 _MAY_NEED_EDITS = re.compile(  # tokenizing a large MERGE takes longer than this search
-    r"\bCURRENT_(?:TIMESTAMP|DATE|DATETIME|TIME)\b|\w-\w+(?:-\w+)*\.|^\s*DELETE\b|\bIGNORE\s+NULLS\b", re.IGNORECASE
+    r"\bCURRENT_(?:TIMESTAMP|DATE|DATETIME|TIME)\b|\w-\w+(?:-\w+)*\.|^\s*DELETE\b|\bIGNORE\s+NULLS\b|\bTO_JSON_STRING\b",
+    re.IGNORECASE,
 )
 _CLOCK_FORMATS = {  # of each function that reads the clock: its literal
     "CURRENT_TIMESTAMP": "TIMESTAMP '{0:%Y-%m-%d %H:%M:%S.%f}+00'",
@@ -33,6 +34,7 @@ def rewrite(sql: str, analysis: Analysis, now: datetime) -> str:
         return sql
     tokens = sqlglot.tokenize(sql, read="bigquery")
     edits = [*_clock_edits(tokens, now), *_dashed_project_edits(sql, tokens), *analysis.folded_casts]
+    edits += _json_null_edits(tokens)
     for start, end in analysis.rounded_casts:
         edits += _rounding_edits([token for token in tokens if start <= token.start < end])
     if tokens and tokens[0].text.upper() == "DELETE" and tokens[1].text.upper() != "FROM":
@@ -127,6 +129,23 @@ def _dashed_project_edits(sql: str, tokens: Sequence[Token]) -> Iterator[Edit]:
         match = re.compile(r"[A-Za-z][\w]*(?:-[\w]+)+(?=\.)", re.ASCII).match(sql, token.start)
         if match is not None and token.token_type is not TokenType.STRING:
             yield match.start(), match.end(), f"`{match[0]}`"
+
+
+def _json_null_edits(tokens: Sequence[Token]) -> Iterator[Edit]:
+    """TO_JSON_STRING(x) as IFNULL(TO_JSON_STRING(x), 'null'): BigQuery's text of NULL is JSON's null, the emulator's is NULL."""
+    for n, token in enumerate(tokens):
+        if token.text.upper() != "TO_JSON_STRING" or token.token_type is TokenType.STRING:
+            continue
+        depth = 0
+        for following in tokens[n + 1 :]:
+            depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(following.token_type, 0)
+            if depth == 0:
+                break
+        else:
+            continue
+        if following.token_type is TokenType.R_PAREN:
+            yield token.start, token.start, "IFNULL("
+            yield following.end + 1, following.end + 1, ", 'null')"
 
 
 def _insert_row_edits(sql: str, tokens: Sequence[Token], columns: Sequence[tuple[str, str]]) -> Iterator[Edit]:

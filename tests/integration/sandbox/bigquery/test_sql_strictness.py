@@ -235,6 +235,7 @@ def test_alter_table_adds_several_columns_to_data_and_metadata(client, change):
     [
         ("SELECT ARRAY_AGG(DISTINCT line IGNORE NULLS) FROM d.lines WHERE player_lookup != 'p1'", [([],)]),
         ("SELECT ARRAY_LENGTH(ARRAY_AGG(DISTINCT line IGNORE NULLS)) FROM d.lines", [(2,)]),
+        ("SELECT TO_JSON_STRING(CAST(NULL AS STRING)), TO_JSON_STRING('x')", [("null", '"x"')]),
         (f"SELECT COUNT(*) FROM {PROJECT}.d.players", [(2,)]),
         (f"SELECT COUNT(*) FROM {PROJECT}.d.players JOIN {PROJECT}.d.lines USING (player_lookup)", [(2,)]),
         ("SELECT COUNT(*) FROM d.players FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()", [(2,)]),

@@ -27,6 +27,11 @@ NOW = datetime(2025, 12, 30, 6, 45, 1, 250_000, tzinfo=UTC)
         ("DELETE d.t WHERE TRUE", "DELETE FROM d.t WHERE TRUE"),
         ("DELETE FROM d.t WHERE TRUE", None),
         (
+            "SELECT TO_JSON_STRING(STRUCT(to_json_string(a) AS b), TRUE)",
+            "SELECT IFNULL(TO_JSON_STRING(STRUCT(IFNULL(to_json_string(a), 'null') AS b), TRUE), 'null')",
+        ),
+        ("SELECT 'TO_JSON_STRING(a)', t.to_json_string FROM t", None),
+        (
             "SELECT ARRAY_AGG(DISTINCT x IGNORE NULLS) FROM d.t",
             "SELECT ARRAY_AGG(DISTINCT x) FILTER(WHERE NOT x IS NULL) FROM d.t",
         ),
