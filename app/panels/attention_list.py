@@ -32,8 +32,7 @@ def render(judgement: NightJudgement, signals: Sequence[Signal]) -> None:
     """At most MAX_ITEMS lines, worst first, and folded below them all checks."""
     items = list_attention(judgement, signals)
     st.subheader(f"Needs attention :gray[{len(items)}]", anchor=False)
-    with st.container(key=f"attention {min(len(items), MAX_ITEMS) or 1}"):  # by which style.css keeps the lines' place
-        st.html(to_html(items))
+    st.html(to_html(items))
     rows = [(s.health, str(s.subject), s.sentence, s.page, s.state) for s in judgement.statements]
     rows += [(s.health, s.name, s.text, s.page, str(s.health)) for s in signals]
     passed = sum(health in (Health.OK, Health.NONE_EXPECTED) for health, *_ in rows)

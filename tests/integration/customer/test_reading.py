@@ -151,7 +151,9 @@ def test_the_request_log_of_the_workers_is_no_line_without_a_message(customer_cl
 
 @pytest.mark.parametrize("day", range(25, 32))
 def test_every_sum_of_their_nights_holds_and_nobody_is_unexplained(customer_clients, day):
-    totals = balance(read_night(customer_clients, date(2025, 12, day)))
+    night = read_night(customer_clients, date(2025, 12, day))
+    assert night.problems == ()
+    totals = balance(night)
     assert totals.is_balanced
     assert totals.unexplained == 0
 
